@@ -1,0 +1,67 @@
+// Every named limit of the server with its unit, in one place. Operators may lower most of them in the configuration
+// (server/config); nothing may exceed these. docs/limits.md explains what happens when each is hit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace licet::limits {
+
+// Edge
+inline constexpr std::size_t request_target_max_bytes = 2048;
+inline constexpr std::size_t request_header_max_bytes = 16 * 1024;
+inline constexpr std::size_t ingest_body_max_bytes = 16 * 1024 * 1024;
+inline constexpr std::size_t control_body_max_bytes = 4 * 1024 * 1024;
+inline constexpr std::size_t token_body_max_bytes = 8 * 1024;
+inline constexpr std::size_t upstream_response_max_bytes = 64 * 1024 * 1024;
+inline constexpr int request_header_timeout_ms = 10'000;
+inline constexpr int request_body_timeout_ms = 60'000;
+inline constexpr int keep_alive_timeout_ms = 60'000;
+inline constexpr int upstream_timeout_ms = 60'000;
+inline constexpr std::size_t connections_max_per_shard = 65'536;
+
+// Events
+inline constexpr std::size_t event_max_bytes = 1024 * 1024;
+inline constexpr std::size_t ingest_batch_max_events = 10'000;
+inline constexpr std::size_t event_attribute_max_bytes = 4096;
+inline constexpr std::size_t event_extensions_max = 32;
+inline constexpr std::size_t governed_spans_max = 1024;  // governed values within one event
+inline constexpr std::size_t mapping_fields_max = 256;
+inline constexpr std::size_t ingest_rejections_reported_max = 1000;
+
+// Streams
+inline constexpr std::size_t tape_max_bytes = 8 * 1024 * 1024;    // per view and wire format
+inline constexpr std::size_t tape_chunk_bytes = 256 * 1024;
+inline constexpr std::size_t catch_up_batch_max_bytes = 1024 * 1024;
+inline constexpr std::size_t catch_up_batch_max_events = 4096;
+inline constexpr std::size_t client_frame_max_bytes = 64 * 1024;  // WebSocket frames from clients
+inline constexpr std::size_t pull_page_max_events = 10'000;
+inline constexpr std::size_t pull_page_max_bytes = 8 * 1024 * 1024;
+inline constexpr int pull_wait_max_ms = 30'000;
+inline constexpr int heartbeat_interval_ms = 15'000;
+inline constexpr int sse_retry_ms = 1'000;
+inline constexpr int stalled_write_timeout_ms = 60'000;  // a subscriber that takes no byte for so long is closed
+inline constexpr std::size_t views_max_per_shard = 4096;
+
+// Policy
+inline constexpr std::size_t policy_document_max_bytes = 256 * 1024;
+inline constexpr std::size_t policy_rules_max = 256;
+inline constexpr std::size_t policy_constraint_depth_max = 8;
+inline constexpr std::size_t policy_constraint_nodes_max = 256;
+inline constexpr std::size_t policy_list_max = 1024;
+inline constexpr std::size_t contract_purposes_max = 16;
+inline constexpr std::size_t decision_memo_max_entries = 16'384;  // per view; past it, decided without memo
+
+// Queues
+inline constexpr std::size_t log_writer_queue_max_batches = 4096;
+inline constexpr std::size_t log_writer_group_max_events = 16'384;
+inline constexpr std::size_t journal_queue_max_records = 262'144;
+inline constexpr std::size_t journal_segment_max_bytes = 64 * 1024 * 1024;
+inline constexpr std::size_t journal_unflushed_max_bytes = 1024ull * 1024 * 1024;
+inline constexpr std::size_t intent_lease_offsets = 65'536;
+inline constexpr int delivered_record_interval_ms = 20;
+inline constexpr std::size_t log_reader_queue_max_requests = 16'384;
+inline constexpr std::size_t control_queue_max_requests = 1024;
+inline constexpr int barrier_wait_max_ms = 10'000;
+
+}  // namespace licet::limits

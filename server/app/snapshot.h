@@ -1,0 +1,60 @@
+// The governance snapshot: the immutable in-memory image of the catalog that the data plane works from, replaced whole at each governance epoch.
+// Built by app::Governance; read by shards without locks (each holds its own shared_ptr).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "event/mapping.h"
+#include "policy/consent_index.h"
+#include "policy/engine.h"
+#include "server/ports/catalog.h"
+
+namespace licet::app {
+
+struct ProductEntry {
+    ports::Product product;
+    std::vector<std::shared_ptr<const event::Mapping>> mappings;  // index = version - 1
+    [[nodiscard]] const event::Mapping& mapping() const { return *mappings.back(); }  // the current one
+};
+
+class Snapshot {
+  public:
+    GovernanceEpoch epoch;
+    std::string region;  // this node's
+    std::shared_ptr<policy::ConsentIndex> consents;  // shared by all snapshots; changes under its own revision
+
+    [[nodiscard]] const ProductEntry* product(std::string_view name) const;
+    [[nodiscard]] const ProductEntry* product(ProductNo no) const;
+    [[nodiscard]] const ports::Party* party(std::string_view name) const;
+    [[nodiscard]] const ports::Contract* contract(std::string_view name) const;
+    [[nodiscard]] const ports::Contract* contract(ContractNo no) const;
+    [[nodiscard]] const ports::Client* client(std::string_view id) const;
+    [[nodiscard]] const ports::Region* region_named(std::string_view name) const;
+    [[nodiscard]] const std::vector<ports::Region>& regions() const { return regions_; }
+
+    // The contract under which `party` reads `product` at `now`: in force, active, naming the product. `chosen` picks one by name when there are several (else:
+    // invalid_parameter naming query:contract). Errors: no_contract.
+    [[nodiscard]] Result<const ports::Contract*> contract_for(std::string_view party, std::string_view product, std::string_view chosen, UtcMillis now) const;
+
+    // The compiled entitlement of a contract for a product; compiled when the snapshot was built. Error (internal) when compilation failed: the caller withholds.
+    [[nodiscard]] Result<std::shared_ptr<const policy::Program>> program(ContractNo contract, ProductNo product) const;
+
+  private:
+    friend class SnapshotBuilder;
+    std::vector<ports::Region> regions_;
+    std::unordered_map<std::string, std::shared_ptr<const ProductEntry>> products_;
+    std::unordered_map<ProductNo, std::shared_ptr<const ProductEntry>> products_by_no_;
+    std::unordered_map<std::string, ports::Party> parties_;
+    std::unordered_map<std::string, std::shared_ptr<const ports::Contract>> contracts_;
+    std::unordered_map<ContractNo, std::shared_ptr<const ports::Contract>> contracts_by_no_;
+    std::unordered_map<std::string, ports::Client> clients_;
+    std::unordered_map<std::uint64_t, Result<std::shared_ptr<const policy::Program>>> programs_;  // contract << 32 | product
+};
+
+}  // namespace licet::app

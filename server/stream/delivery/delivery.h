@@ -1,0 +1,82 @@
+// Delivery: views, tapes and sessions of one shard, and the fan-out of log batches and governance epochs to all shards. The edge hands authenticated,
+// validated subscriptions over; from then on delivery owns the connection until it ends.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/app/data_plane.h"
+#include "server/ports/crypto.h"
+#include "server/ports/event_log.h"
+#include "server/ports/metrics.h"
+#include "server/ports/usage_journal.h"
+#include "server/stream/transport.h"
+
+namespace licet::stream {
+
+enum class WireFormat : std::uint8_t { websocket_json, sse, ndjson, batch_json };
+
+enum class StartAt : std::uint8_t { latest, earliest, cursor, since };
+
+struct ReadRequest {
+    std::shared_ptr<const app::Snapshot> snapshot;  // the one the request was authorised under
+    ProductNo product;
+    ContractNo contract;
+    std::string client;             // OAuth client id
+    UtcMillis authorised_until{};   // token expiry: the stream ends then, with a documented close code
+    UtcMillis token_issued_at{};    // a later revocation closes the stream
+    WireFormat format{};
+    StartAt start = StartAt::latest;
+    std::string cursor;             // when start is cursor (from=, Last-Event-ID)
+    UtcMillis since{};              // when start is since: append time
+    UtcMillis until{};              // append time at which the stream ends; value 0: never
+    std::size_t limit = 0;          // pull: most events of the page
+    int wait_ms = 0;                // pull: how long to wait for a first event
+    bool keep_alive = true;         // pull: whether the connection may be used again
+    bool head_only = false;         // HEAD
+    std::string websocket_accept;   // Sec-WebSocket-Accept value, computed by the edge
+    std::string extra_headers;      // header lines (each ending in CRLF) to add to the response head, e.g. request id
+};
+
+struct DeliveryServices {
+    std::shared_ptr<ports::EventLog> log;
+    std::shared_ptr<ports::UsageJournal> journal;
+    std::shared_ptr<const Clock> clock;
+    std::shared_ptr<ports::Metrics> metrics;
+    // One per shard thread.
+    std::function<std::unique_ptr<policy::Pseudonymiser>()> make_pseudonymiser;
+    std::function<std::unique_ptr<ports::Siv>()> make_siv;
+    // Ranges the ledger and the unflushed journal already hold as billed for a contract's product partition; called off the shard threads, may block.
+    std::function<Result<std::vector<std::pair<Offset, Offset>>>(ContractNo, ProductNo, Partition, StreamEpoch)> billed_ranges;
+    int log_reader_threads = 2;
+};
+
+class Delivery : public app::DataPlane {
+  public:
+    // Gives the connection back: with an error nothing was written and the edge answers; without, a pull page was written whole and the connection is
+    // ready for the next request.
+    using Handback = std::function<void(std::unique_ptr<Transport>, std::optional<Error>)>;
+
+    // `shards`: one io_context per shard thread, running until stop(). They must outlive this object.
+    [[nodiscard]] static std::shared_ptr<Delivery> create(std::vector<boost::asio::io_context*> shards, DeliveryServices services,
+                                                          std::shared_ptr<const app::Snapshot> snapshot);
+
+    // On the shard's own thread: takes the connection over, answers the request head (101 or 200) and streams, or writes a pull page.
+    virtual void serve(std::size_t shard, ReadRequest request, std::unique_ptr<Transport> connection, Handback handback) = 0;
+
+    // From the log's writer thread: shares the batch with every shard.
+    virtual void on_appended(std::shared_ptr<const ports::LogBatch> batch) = 0;
+
+    // Ends all streams at a frame boundary with the reconnect hint (WebSocket 1012, SSE comment and retry) within `within_ms`, journals what was delivered, then calls `done`.
+    virtual void drain(int within_ms, std::function<void()> done) = 0;
+
+    // False: a node that must not deliver (lease lost, journal failed, consent state unreachable) writes no further event until true.
+    virtual void set_delivering(bool on) = 0;
+};
+
+}  // namespace licet::stream
