@@ -19,9 +19,7 @@ class OpensslCrypto final : public ports::Crypto {
         if (!mac.compute({data}, out)) must<void>(nullptr, "working HMAC");
         return out;
     }
-    bool equal(Bytes a, Bytes b) const noexcept override {
-        return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-    }
+    bool equal(Bytes a, Bytes b) const noexcept override { return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
     void random(std::span<std::uint8_t> out) const override {
         if (RAND_bytes(out.data(), static_cast<int>(out.size())) != 1) must<void>(nullptr, "random bytes");
     }

@@ -43,10 +43,15 @@ class OpensslSession final : public ports::TlsSession {
     ports::TlsState state_of(int result) noexcept {
         if (result > 0) return ports::TlsState::done;
         switch (SSL_get_error(ssl_.get(), result)) {
-            case SSL_ERROR_WANT_READ: return ports::TlsState::want_read;
-            case SSL_ERROR_WANT_WRITE: return ports::TlsState::want_write;
-            case SSL_ERROR_ZERO_RETURN: return ports::TlsState::closed;
-            default: failed_ = true; return ports::TlsState::failed;
+            case SSL_ERROR_WANT_READ:
+                return ports::TlsState::want_read;
+            case SSL_ERROR_WANT_WRITE:
+                return ports::TlsState::want_write;
+            case SSL_ERROR_ZERO_RETURN:
+                return ports::TlsState::closed;
+            default:
+                failed_ = true;
+                return ports::TlsState::failed;
         }
     }
     Ssl ssl_;

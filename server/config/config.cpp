@@ -1,0 +1,223 @@
+#include "server/config/config.h"
+
+#include <sys/stat.h>
+
+#include <toml++/toml.h>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string_view>
+
+#include "base/encoding.h"
+#include "base/ids.h"
+
+namespace licet::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Reads typed keys of the tables and remembers the first mistake; what nobody asked for is an unknown key.
+class Reader {
+  public:
+    Reader(const toml::table& root, fs::path base) : root_(root), base_(std::move(base)) {}
+
+    std::optional<std::string> text(const char* section, const char* key) {
+        const auto* node = find(section, key);
+        if (node == nullptr) return std::nullopt;
+        if (const auto value = node->value_exact<std::string>()) return *value;
+        fail(section, key, "must be a string");
+        return std::nullopt;
+    }
+    std::string required_text(const char* section, const char* key) {
+        auto value = text(section, key);
+        if (!value || value->empty()) fail(section, key, "is required");
+        return value.value_or("");
+    }
+    std::int64_t number(const char* section, const char* key, std::int64_t fallback, std::int64_t least, std::int64_t most) {
+        const auto* node = find(section, key);
+        if (node == nullptr) return fallback;
+        const auto value = node->value_exact<std::int64_t>();
+        if (!value || *value < least || *value > most) {
+            fail(section, key, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
+            return fallback;
+        }
+        return *value;
+    }
+    bool boolean(const char* section, const char* key, bool fallback) {
+        const auto* node = find(section, key);
+        if (node == nullptr) return fallback;
+        if (const auto value = node->value_exact<bool>()) return *value;
+        fail(section, key, "must be true or false");
+        return fallback;
+    }
+    std::string slug(const char* section, const char* key) {
+        auto value = required_text(section, key);
+        if (!valid_slug(value)) fail(section, key, "must be 1-64 characters of a-z 0-9 . _ - starting with a letter or digit");
+        return value;
+    }
+    std::string path(const std::string& value) const { return value.empty() ? value : (base_ / value).lexically_normal().string(); }
+    Endpoint endpoint(const char* section, const char* key, const std::string& value) {
+        const auto colon = value.rfind(':');
+        Endpoint out;
+        std::int64_t port = -1;
+        if (colon != std::string::npos && colon > 0) {
+            out.host = value.substr(0, colon);
+            if (out.host.size() > 2 && out.host.front() == '[' && out.host.back() == ']') out.host = out.host.substr(1, out.host.size() - 2);
+            const std::string digits = value.substr(colon + 1);
+            if (!digits.empty() && digits.size() <= 5 && digits.find_first_not_of("0123456789") == std::string::npos) port = std::stol(digits);
+        }
+        if (port < 0 || port > 65535)
+            fail(section, key, "must be ADDRESS:PORT");
+        else
+            out.port = static_cast<std::uint16_t>(port);
+        return out;
+    }
+    // Text of a secret file without the final newline; empty and a mistake noted when it cannot be used.
+    std::string secret(const char* key, bool required) {
+        const auto name = required ? std::optional(required_text("secrets", key)) : text("secrets", key);
+        if (!name || name->empty()) return {};
+        const std::string file = path(*name);
+        struct stat info {};
+        if (stat(file.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return fail("secrets", key, "cannot be read"), "";
+        if ((info.st_mode & S_IRWXO) != 0) return fail("secrets", key, "must not be accessible by everyone (chmod o-rwx)"), "";
+        if (info.st_size > 64 * 1024) return fail("secrets", key, "is larger than 64 KiB"), "";
+        std::ifstream in(file, std::ios::binary);
+        std::ostringstream all;
+        all << in.rdbuf();
+        if (!in) return fail("secrets", key, "cannot be read"), "";
+        std::string content = all.str();
+        while (!content.empty() && (content.back() == '\n' || content.back() == '\r')) content.pop_back();
+        if (content.empty()) fail("secrets", key, "is empty");
+        return content;
+    }
+    std::string secret_bytes(const char* key, std::size_t size) {
+        const auto raw = parse_hex(secret(key, true));
+        if (!raw || raw->size() != size) fail("secrets", key, "must hold " + std::to_string(size) + " bytes as hex");
+        return raw.value_or("");
+    }
+
+    void check_unknown() {
+        for (const auto& [section, node] : root_) {
+            const auto* table = node.as_table();
+            if (table == nullptr || !sections_.contains(std::string(section.str()))) {
+                fail(std::string(section.str()), "", "is not a known section");
+                continue;
+            }
+            for (const auto& [key, value] : *table)
+                if (!asked_.contains(std::string(section.str()) + "." + std::string(key.str())))
+                    fail(std::string(section.str()), std::string(key.str()), "is not a known key");
+        }
+    }
+    void fail(const std::string& section, const std::string& key, const std::string& why) {
+        if (error_) return;
+        const std::string name = key.empty() ? section : section + "." + key;
+        error_ = Error{Errc::invalid_document, name + " " + why, name};
+    }
+    [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+  private:
+    const toml::node* find(const char* section, const char* key) {
+        sections_.insert(section);
+        asked_.insert(std::string(section) + "." + key);
+        const auto* table = root_[section].as_table();
+        return table == nullptr ? nullptr : table->get(key);
+    }
+    const toml::table& root_;
+    fs::path base_;
+    std::set<std::string> asked_, sections_;
+    std::optional<Error> error_;
+};
+
+void read_edge(Reader& r, Config& c) {
+    c.edge.listen = r.endpoint("edge", "listen", r.text("edge", "listen").value_or("127.0.0.1:8443"));
+    c.edge.tls_certificate = r.path(r.text("edge", "tls_certificate").value_or(""));
+    c.edge.tls_key = r.path(r.text("edge", "tls_key").value_or(""));
+    c.edge.public_url = r.required_text("edge", "public_url");
+    while (!c.edge.public_url.empty() && c.edge.public_url.back() == '/') c.edge.public_url.pop_back();
+    if (!c.edge.public_url.starts_with("https://") && !c.edge.public_url.starts_with("http://"))
+        r.fail("edge", "public_url", "must start with https:// or http://");
+    if (c.edge.tls_certificate.empty() != c.edge.tls_key.empty()) r.fail("edge", "tls_key", "and tls_certificate go together");
+    if (c.edge.tls_certificate.empty() && !c.edge.listen.loopback())
+        r.fail("edge", "tls_certificate", "is required: without TLS only loopback may be listened on");
+    c.ops = r.endpoint("ops", "listen", r.text("ops", "listen").value_or("127.0.0.1:8080"));
+    if (!c.ops.loopback()) r.fail("ops", "listen", "must be a loopback address");
+    c.control_threads = static_cast<unsigned>(r.number("control", "threads", 4, 1, 64));
+}
+
+void read_stores(Reader& r, Config& c) {
+    c.catalog.dsn = r.required_text("catalog", "dsn");
+    c.catalog.owner_dsn = r.text("catalog", "owner_dsn").value_or("");
+    c.catalog.authoring = r.boolean("catalog", "authoring", true);
+    c.catalog.replicate_from = r.text("catalog", "replicate_from").value_or("");
+    if (c.catalog.authoring != c.catalog.replicate_from.empty())
+        r.fail("catalog", "replicate_from", "is for regions that do not author the configuration, and required there");
+    if (const auto file = r.text("catalog", "password_file"); file && !file->empty()) {
+        std::ifstream in(r.path(*file));
+        std::string password;
+        if (!std::getline(in, password) || password.find_first_of("'\\") != std::string::npos)
+            r.fail("catalog", "password_file", "cannot be used");
+        else
+            c.catalog.dsn += " password='" + password + "'";
+    }
+    const auto durability = r.text("journal", "durability").value_or("fsync");
+    if (durability != "fsync" && durability != "os") r.fail("journal", "durability", "must be \"fsync\" or \"os\"");
+    c.journal_fsync = durability == "fsync";
+    if (const auto address = r.text("redis", "address"); address && !address->empty()) {
+        const auto endpoint = r.endpoint("redis", "address", *address);
+        c.redis.host = endpoint.host;
+        c.redis.port = endpoint.port;
+    }
+    c.redis.lease_ms = static_cast<int>(r.number("redis", "lease_ms", 5000, 500, 60'000));
+}
+
+void read_secrets(Reader& r, Config& c) {
+    c.secrets.token_signing_key = r.secret("token_signing_key", true);
+    c.secrets.audit_signing_key = r.secret("audit_signing_key", true);
+    c.secrets.cursor_key = r.secret_bytes("cursor_key", 64);
+    c.secrets.pseudonym_key = r.secret_bytes("pseudonym_key", 32);
+    c.secrets.subject_key = r.secret_bytes("subject_key", 32);
+    c.secrets.bootstrap_admin_secret = r.secret("bootstrap_admin_secret", false);
+}
+
+void read_log(Reader& r, Config& c) {
+    static constexpr std::array<std::string_view, 4> levels{"debug", "info", "warn", "error"};
+    const auto level = r.text("log", "level").value_or("info");
+    const auto at = std::find(levels.begin(), levels.end(), level);
+    if (at == levels.end())
+        r.fail("log", "level", "must be one of debug, info, warn, error");
+    else
+        c.log.level = static_cast<LogLevel>(at - levels.begin());
+    c.log.file = r.path(r.text("log", "file").value_or(""));
+}
+
+}  // namespace
+
+bool Endpoint::loopback() const noexcept { return host == "::1" || host.starts_with("127."); }
+
+Result<Config> load(const std::string& path) {
+    toml::table root;
+    try {
+        root = toml::parse_file(path);
+    } catch (const toml::parse_error& e) {
+        std::ostringstream where;
+        where << path << ": " << e.description() << " (" << e.source().begin << ")";
+        return Error{Errc::invalid_document, where.str(), {}};
+    }
+    Reader r(root, fs::absolute(path).parent_path());
+    Config c;
+    c.node.name = r.slug("node", "name");
+    c.node.region = r.slug("node", "region");
+    c.node.data_dir = r.path(r.required_text("node", "data_dir"));
+    c.node.shards = static_cast<unsigned>(r.number("node", "shards", 0, 0, 64));
+    read_edge(r, c);
+    read_stores(r, c);
+    read_log(r, c);
+    read_secrets(r, c);
+    r.check_unknown();
+    if (r.error()) return *r.error();
+    return c;
+}
+
+}  // namespace licet::config

@@ -1,0 +1,62 @@
+// The configuration of one node: read from a TOML file, checked, complete. Used by server/main only. deploy/licet.toml documents every key.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace licet::config {
+
+struct Endpoint {
+    std::string host;  // numeric address
+    std::uint16_t port = 0;
+    [[nodiscard]] bool loopback() const noexcept;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warn, error };
+
+struct Config {
+    struct Node {
+        std::string name;      // slug, unique in the region; the journal and the lease are under it
+        std::string region;    // slug
+        std::string data_dir;  // log/, journal/ below it
+        unsigned shards = 0;   // 0: one per core, at most 64
+    } node;
+    struct Edge {
+        Endpoint listen;
+        std::string tls_certificate, tls_key;  // both empty: plain, allowed on loopback only
+        std::string public_url;                // no trailing slash
+    } edge;
+    Endpoint ops;  // loopback only
+    unsigned control_threads = 4;
+    struct Catalog {
+        std::string dsn;             // libpq connection string of the serving role
+        std::string owner_dsn;       // `licet migrate` connects with it; empty: dsn
+        std::string replicate_from;  // non-authoring regions: connection string of the authoring region's database
+        bool authoring = true;       // global configuration is written here
+    } catalog;
+    bool journal_fsync = true;
+    struct Redis {
+        std::string host;  // empty: this node is alone in its region
+        std::uint16_t port = 0;
+        int lease_ms = 5000;
+    } redis;
+    struct Secrets {
+        std::string token_signing_key, audit_signing_key;  // PEM text
+        std::string cursor_key;                            // 64 raw bytes
+        std::string pseudonym_key, subject_key;            // 32 raw bytes
+        std::string bootstrap_admin_secret;                // text; read by `licet migrate` only, may be absent
+    } secrets;
+    struct Log {
+        LogLevel level = LogLevel::info;
+        std::string file;
+    } log;
+};
+
+// Errors (invalid_document, pointer "section.key"): unreadable file, TOML syntax, unknown or missing key, value out of range, secret file unreadable,
+// malformed, or readable by everyone. Relative paths are relative to the configuration file.
+[[nodiscard]] Result<Config> load(const std::string& path);
+
+}  // namespace licet::config

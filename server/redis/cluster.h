@@ -1,0 +1,26 @@
+// ports::Cluster over Redis, and for one node alone. Built by server/main.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "server/ports/cluster.h"
+
+namespace licet::redis {
+
+struct ClusterOptions {
+    std::string host;
+    std::uint16_t port = 6379;
+    std::string region;
+    std::string node;
+    int lease_ms = 5000;  // a node that dies is waited for this long by a barrier
+};
+
+// Does not connect before start(). Reconnects by itself; the lease is reported lost while at least a quarter of it is left.
+[[nodiscard]] std::shared_ptr<ports::Cluster> make_cluster(ClusterOptions options);
+
+// A node alone in its region: the lease is always held and its own acknowledgement is the barrier.
+[[nodiscard]] std::shared_ptr<ports::Cluster> make_single_node(std::string node);
+
+}  // namespace licet::redis

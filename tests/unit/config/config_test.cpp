@@ -1,0 +1,92 @@
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "server/config/config.h"
+
+using namespace licet;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A directory with the secret files and one configuration, removed at the end.
+struct Files {
+    fs::path dir;
+    Files() {
+        char name[] = "/tmp/licet-config-XXXXXX";
+        dir = mkdtemp(name);
+        write("token.pem", "pem text\n");
+        write("audit.pem", "pem text\n");
+        write("cursor.hex", std::string(128, 'a') + "\n");
+        write("pseudonym.hex", std::string(64, 'b') + "\n");
+        write("subject.hex", std::string(64, 'c'));
+    }
+    ~Files() { fs::remove_all(dir); }
+    void write(const std::string& name, const std::string& content, mode_t mode = 0600) const {
+        std::ofstream(dir / name) << content;
+        chmod((dir / name).c_str(), mode);
+    }
+    Result<config::Config> load(const std::string& text) const {
+        write("licet.toml", text);
+        return config::load((dir / "licet.toml").string());
+    }
+};
+
+const std::string kSecrets =
+    "[secrets]\ntoken_signing_key='token.pem'\naudit_signing_key='audit.pem'\ncursor_key='cursor.hex'\npseudonym_key='pseudonym.hex'\nsubject_key='subject.hex'\n";
+const std::string kGood = "[node]\nname='eu-1'\nregion='eu'\ndata_dir='data'\n[edge]\nlisten='127.0.0.1:0'\npublic_url='https://example.org/'\n[catalog]\ndsn='dbname=x'\n" + kSecrets;
+
+}  // namespace
+
+TEST_CASE("a minimal configuration gets its defaults and resolves paths beside the file") {
+    const Files files;
+    const auto loaded = files.load(kGood);
+    REQUIRE_MESSAGE(loaded.ok(), (loaded.ok() ? "" : loaded.error().detail));
+    CHECK(loaded->node.data_dir == (files.dir / "data").string());
+    CHECK(loaded->edge.public_url == "https://example.org");
+    CHECK(loaded->ops.port == 8080);
+    CHECK(loaded->journal_fsync);
+    CHECK(loaded->catalog.authoring);
+    CHECK(loaded->redis.host.empty());
+    CHECK(loaded->secrets.cursor_key.size() == 64);
+    CHECK(loaded->secrets.token_signing_key == "pem text");
+}
+
+TEST_CASE("every mistake is refused and named") {
+    const Files files;
+    const auto pointer = [&](const std::string& text) {
+        const auto loaded = files.load(text);
+        return loaded.ok() ? std::string("accepted") : loaded.error().pointer;
+    };
+    CHECK(pointer(kGood + "[surprise]\nx=1\n") == "surprise");
+    CHECK(pointer(kGood + "[log]\nlevle='info'\n") == "log.levle");
+    CHECK(pointer(kGood + "[log]\nlevel='loud'\n") == "log.level");
+    CHECK(pointer(kGood + "[journal]\ndurability='maybe'\n") == "journal.durability");
+    CHECK(pointer(kGood + "[redis]\nlease_ms=5\n") == "redis.lease_ms");
+    CHECK(pointer(kGood + "[redis]\naddress='nowhere'\n") == "redis.address");
+    CHECK(pointer(kGood + "[ops]\nlisten='0.0.0.0:9'\n") == "ops.listen");
+    CHECK(pointer(kSecrets) == "node.name");
+    std::string text = kGood;
+    CHECK(pointer(text.replace(text.find("'eu-1'"), 6, "'E U'")) == "node.name");
+    text = kGood;
+    CHECK(pointer(text.replace(text.find("127.0.0.1:0"), 11, "0.0.0.0:443")) == "edge.tls_certificate");
+    text = kGood;
+    CHECK(pointer(text.replace(text.find("dsn='dbname=x'"), 14, "dsn='dbname=x'\nauthoring=false")) == "catalog.replicate_from");
+    CHECK_FALSE(files.load("[node\n").ok());
+    CHECK_FALSE(config::load((files.dir / "absent.toml").string()).ok());
+}
+
+TEST_CASE("secrets must be well-formed and private") {
+    const Files files;
+    files.write("cursor.hex", std::string(64, 'a'));
+    CHECK(files.load(kGood).error().pointer == "secrets.cursor_key");
+    files.write("cursor.hex", std::string(128, 'a'));
+    files.write("subject.hex", std::string(64, 'c'), 0644);
+    CHECK(files.load(kGood).error().pointer == "secrets.subject_key");
+    files.write("subject.hex", std::string(64, 'c'), 0640);
+    CHECK(files.load(kGood).ok());
+}
