@@ -14,13 +14,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// KEYS: leases, epochs, channel; ARGV: node, lease ms, epoch. Redis' own clock, so that nodes' clocks do not matter.
+// KEYS: leases, epochs, since, channel; ARGV: node, lease ms, epoch. Redis' own clock, so that nodes' clocks do not matter.
 constexpr const char* kRenew =
-    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
-    "redis.call('ZADD',KEYS[1],now+ARGV[2],ARGV[1]) redis.call('HSET',KEYS[2],ARGV[1],ARGV[3]) redis.call('PUBLISH',KEYS[3],ARGV[1]) return 1";
-// KEYS: leases, epochs; ARGV: epoch. Nodes with a live lease that have not acknowledged; forgets leases that ended.
+    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) redis.call('SET',KEYS[3],now,'NX') "
+    "redis.call('ZADD',KEYS[1],now+ARGV[2],ARGV[1]) redis.call('HSET',KEYS[2],ARGV[1],ARGV[3]) redis.call('PUBLISH',KEYS[4],ARGV[1]) return 1";
+// KEYS: leases, epochs, since; ARGV: epoch, lease ms. Nodes with a live lease that have not acknowledged; forgets leases that ended. A Redis that
+// lost its memory does not know every node that delivers until one lease has passed: it answers "*" so long.
 constexpr const char* kOutstanding =
-    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) redis.call('ZREMRANGEBYSCORE',KEYS[1],'-inf',now) local out={} "
+    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) local since=tonumber(redis.call('GET',KEYS[3]) or now) "
+    "if now-since<tonumber(ARGV[2]) then return {'*'} end redis.call('ZREMRANGEBYSCORE',KEYS[1],'-inf',now) local out={} "
     "for _,n in ipairs(redis.call('ZRANGE',KEYS[1],0,-1)) do if tonumber(redis.call('HGET',KEYS[2],n) or '0')<tonumber(ARGV[1]) then out[#out+1]=n "
     "end end return out";
 
@@ -30,6 +32,7 @@ class RedisCluster final : public ports::Cluster {
         : options_(std::move(options)),
           leases_("licet:" + options_.region + ":leases"),
           epochs_("licet:" + options_.region + ":epochs"),
+          since_("licet:" + options_.region + ":since"),
           channel_("licet:" + options_.region + ":acknowledged") {}
     ~RedisCluster() override { stop(); }
 
@@ -52,7 +55,8 @@ class RedisCluster final : public ports::Cluster {
         // Subscribed before asking, so that no acknowledgement falls between the two.
         if (!listens.command({"SUBSCRIBE", channel_})) return unreachable();
         for (;;) {
-            const auto reply = asks.command({"EVAL", kOutstanding, "2", leases_, epochs_, std::to_string(epoch.value)});
+            const auto reply =
+                asks.command({"EVAL", kOutstanding, "3", leases_, epochs_, since_, std::to_string(epoch.value), std::to_string(options_.lease_ms)});
             if (!reply || reply->type != REDIS_REPLY_ARRAY) return unreachable();
             std::vector<std::string> outstanding;
             for (std::size_t i = 0; i < reply->elements; ++i) outstanding.emplace_back(reply->element[i]->str, reply->element[i]->len);
@@ -92,7 +96,7 @@ class RedisCluster final : public ports::Cluster {
             dirty_ = false;
             lock.unlock();
             const auto asked_at = Clock::now();
-            const bool renewed = connection.command({"EVAL", kRenew, "3", leases_, epochs_, channel_, options_.node,
+            const bool renewed = connection.command({"EVAL", kRenew, "4", leases_, epochs_, since_, channel_, options_.node,
                                                      std::to_string(options_.lease_ms), std::to_string(epoch.value)}) != nullptr;
             if (renewed) held_until = asked_at + milliseconds(options_.lease_ms / 2);
             const bool now_held = Clock::now() < held_until;
@@ -109,7 +113,7 @@ class RedisCluster final : public ports::Cluster {
     }
 
     const ClusterOptions options_;
-    const std::string leases_, epochs_, channel_;
+    const std::string leases_, epochs_, since_, channel_;
     std::function<void(bool)> lease_held_;
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -1,0 +1,150 @@
+// Leases and acknowledgements against a real Redis, started and killed here.
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "server/redis/cluster.h"
+#include "server/redis/connection.h"
+
+using namespace licet;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::uint16_t free_port() {
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&at), size) == 0);
+    getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+class RedisServer {
+  public:
+    RedisServer() : port(free_port()) {
+        char name[] = "/tmp/licet-redis-XXXXXX";
+        dir_ = mkdtemp(name);
+        start();
+    }
+    ~RedisServer() {
+        kill();
+        std::filesystem::remove_all(dir_);
+    }
+    void start() {
+        const std::string number = std::to_string(port);
+        pid_ = fork();
+        if (pid_ == 0) {
+            execlp("redis-server", "redis-server", "--port", number.c_str(), "--bind", "127.0.0.1", "--save", "", "--dir", dir_.c_str(), "--logfile",
+                   "redis.log", nullptr);
+            _exit(127);
+        }
+        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        redis::Connection ping("127.0.0.1", port, 200);
+        while (!ping.command({"PING"})) {
+            REQUIRE(std::chrono::steady_clock::now() < deadline);
+            std::this_thread::yield();
+        }
+    }
+    void kill() {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        waitpid(pid_, nullptr, 0);
+        pid_ = 0;
+    }
+    const std::uint16_t port;
+
+  private:
+    std::string dir_;
+    pid_t pid_ = 0;
+};
+
+// Remembers the last lease report and lets a test wait for one.
+class Lease {
+  public:
+    std::function<void(bool)> reports() {
+        return [this](bool held) {
+            const std::lock_guard lock(mutex_);
+            held_ = held;
+            changed_.notify_all();
+        };
+    }
+    bool wait_for(bool held) {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, 20s, [&] { return held_ == held; });
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool held_ = false;
+};
+
+std::shared_ptr<ports::Cluster> node(const RedisServer& server, const std::string& name) {
+    return redis::make_cluster({"127.0.0.1", server.port, "eu", name, 1000});
+}
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a barrier waits for every live node of the region and for no other") {
+    RedisServer server;
+    Lease a_lease, b_lease;
+    const auto a = node(server, "a"), b = node(server, "b");
+    a->start(a_lease.reports());
+    b->start(b_lease.reports());
+    REQUIRE(a_lease.wait_for(true));
+    REQUIRE(b_lease.wait_for(true));
+    a->acknowledge({7});
+    CHECK(*a->await({7}, 3000) == Names{"b"});
+    std::thread later([&] { b->acknowledge({8}); });
+    CHECK(a->await({7}, 10'000)->empty());
+    later.join();
+    CHECK(*a->await({9}, 100) == Names{"a", "b"});
+    b->stop();
+    a->acknowledge({9});
+    CHECK(a->await({9}, 10'000)->empty());
+    a->stop();
+}
+
+TEST_CASE("a node that cannot renew stops, the barrier says so, and a Redis without memory is not trusted for one lease") {
+    RedisServer server;
+    Lease lease;
+    const auto a = node(server, "a");
+    a->start(lease.reports());
+    REQUIRE(lease.wait_for(true));
+    a->acknowledge({1});
+    CHECK(a->await({1}, 10'000)->empty());
+    server.kill();
+    CHECK(lease.wait_for(false));
+    CHECK_FALSE(a->await({1}, 200).ok());
+    server.start();
+    CHECK(lease.wait_for(true));
+    CHECK(*a->await({1}, 100) == Names{"*"});
+    CHECK(a->await({1}, 10'000)->empty());
+    a->stop();
+}
+
+TEST_CASE("a node alone is its own barrier") {
+    const auto alone = redis::make_single_node("solo");
+    Lease lease;
+    alone->start(lease.reports());
+    CHECK(lease.wait_for(true));
+    CHECK(*alone->await({3}, 10) == Names{"solo"});
+    alone->acknowledge({3});
+    CHECK(alone->await({3}, 10)->empty());
+}
