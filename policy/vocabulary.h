@@ -26,6 +26,11 @@ class PurposeSet {
     void add_all(const PurposeSet& other) noexcept { for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i]; }
     [[nodiscard]] bool empty() const noexcept { for (auto w : words_) if (w) return false; return true; }
     [[nodiscard]] bool operator==(const PurposeSet&) const = default;
+    [[nodiscard]] static PurposeSet of(const std::array<std::uint64_t, 4>& words) noexcept {
+        PurposeSet set;
+        set.words_ = words;
+        return set;
+    }
     [[nodiscard]] const std::array<std::uint64_t, 4>& words() const noexcept { return words_; }
     static constexpr std::size_t capacity = 256;
 

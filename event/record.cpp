@@ -1,0 +1,131 @@
+#include "event/record.h"
+
+#include <array>
+#include <cstring>
+
+namespace licet::event {
+namespace {
+
+// Header: magic u8, version u8, data kind u8, zero u8, mapping u32, time i64, expiry i64, subject 16, then u32 each: size of the static block, of partition
+// key, id, source, number of spans, size of envelope, of data. The parts follow in that order.
+constexpr std::uint8_t kMagic = 0xE5;
+constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kHeaderBytes = 4 + 4 + 8 + 8 + 16 + 7 * 4;
+constexpr std::size_t kSpanBytes = 16;
+
+template <class T>
+void put(std::string& out, T v) {
+    char b[sizeof(T)];
+    for (std::size_t i = 0; i < sizeof(T); ++i) b[i] = static_cast<char>(static_cast<std::uint64_t>(v) >> (8 * i));
+    out.append(b, sizeof b);
+}
+template <class T>
+T get(const char* p) noexcept {
+    std::uint64_t v = 0;
+    for (std::size_t i = 0; i < sizeof(T); ++i) v |= std::uint64_t{static_cast<unsigned char>(p[i])} << (8 * i);
+    return static_cast<T>(v);
+}
+
+// Six strings with u16 sizes, then per span its field and detected type.
+std::string static_block(const EventDraft& draft) {
+    std::string out;
+    for (const auto s : {draft.license, draft.jurisdiction, draft.residency, draft.classification, draft.categories, draft.regulation}) {
+        put(out, static_cast<std::uint16_t>(s.size()));
+        out.append(s);
+    }
+    for (const Span& span : draft.spans) {
+        put(out, span.field);
+        put(out, static_cast<std::uint8_t>(span.detected));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string encode_record(const EventDraft& draft) {
+    const std::string fixed = static_block(draft);
+    std::string out;
+    out.reserve(kHeaderBytes + fixed.size() + draft.partition_key.size() + draft.id.size() + draft.source.size() + draft.spans.size() * kSpanBytes +
+                draft.envelope.size() + draft.data.size());
+    put(out, kMagic);
+    put(out, kVersion);
+    put(out, static_cast<std::uint8_t>(draft.data_kind));
+    put(out, std::uint8_t{0});
+    put(out, draft.mapping_version);
+    put(out, draft.time.value);
+    put(out, draft.expiry.value);
+    out.append(reinterpret_cast<const char*>(draft.subject.bytes.data()), draft.subject.bytes.size());
+    for (const std::size_t size : {fixed.size(), draft.partition_key.size(), draft.id.size(), draft.source.size(), draft.spans.size(), draft.envelope.size(),
+                                   draft.data.size()})
+        put(out, static_cast<std::uint32_t>(size));
+    out.append(fixed).append(draft.partition_key).append(draft.id).append(draft.source);
+    for (const Span& span : draft.spans) {
+        put(out, span.field);
+        put(out, static_cast<std::uint8_t>(span.value_kind));
+        put(out, static_cast<std::uint8_t>(span.detected));
+        put(out, span.member_begin);
+        put(out, span.value_begin);
+        put(out, span.value_end);
+    }
+    out.append(draft.envelope).append(draft.data);
+    return out;
+}
+
+std::optional<StoredEvent> StoredEvent::parse(std::string_view bytes) noexcept {
+    if (bytes.size() < kHeaderBytes) return std::nullopt;
+    const char* p = bytes.data();
+    const auto kind = get<std::uint8_t>(p + 2);
+    if (get<std::uint8_t>(p) != kMagic || get<std::uint8_t>(p + 1) != kVersion || kind > static_cast<std::uint8_t>(DataKind::base64)) return std::nullopt;
+    StoredEvent e;
+    e.data_kind_ = static_cast<DataKind>(kind);
+    e.mapping_version_ = get<std::uint32_t>(p + 4);
+    e.time_ = {get<std::int64_t>(p + 8)};
+    e.expiry_ = {get<std::int64_t>(p + 16)};
+    std::memcpy(e.subject_.bytes.data(), p + 24, e.subject_.bytes.size());
+
+    std::size_t at = kHeaderBytes;
+    const auto take = [&](std::size_t size, std::string_view& into) {
+        if (size > bytes.size() - at) return false;
+        into = bytes.substr(at, size);
+        at += size;
+        return true;
+    };
+    const auto size_at = [&](std::size_t index) { return std::size_t{get<std::uint32_t>(p + 40 + 4 * index)}; };
+    std::string_view spans;
+    e.span_count_ = size_at(4);
+    if (e.span_count_ > bytes.size() / kSpanBytes || !take(size_at(0), e.static_attributes_) || !take(size_at(1), e.partition_key_) || !take(size_at(2), e.id_) ||
+        !take(size_at(3), e.source_) || !take(e.span_count_ * kSpanBytes, spans) || !take(size_at(5), e.envelope_) || !take(size_at(6), e.data_) ||
+        at != bytes.size())
+        return std::nullopt;
+    e.spans_ = spans.data();
+
+    std::string_view rest = e.static_attributes_;
+    for (std::string_view* s : {&e.license_, &e.jurisdiction_, &e.residency_, &e.classification_, &e.categories_, &e.regulation_}) {
+        if (rest.size() < 2) return std::nullopt;
+        const std::size_t size = get<std::uint16_t>(rest.data());
+        if (size > rest.size() - 2) return std::nullopt;
+        *s = rest.substr(2, size);
+        rest.remove_prefix(2 + size);
+    }
+    std::uint32_t last = 0;
+    for (std::size_t i = 0; i < e.span_count_; ++i) {
+        const Span s = e.span(i);
+        if (s.value_begin < last || s.member_begin > s.value_begin || s.value_begin >= s.value_end || s.value_end > e.data_.size()) return std::nullopt;
+        last = s.value_begin;
+    }
+    return e;
+}
+
+Span StoredEvent::span(std::size_t index) const noexcept {
+    const char* p = spans_ + index * kSpanBytes;
+    Span s;
+    s.field = get<std::uint16_t>(p);
+    s.value_kind = static_cast<ValueKind>(get<std::uint8_t>(p + 2));
+    s.detected = static_cast<InfoType>(get<std::uint8_t>(p + 3));
+    s.member_begin = get<std::uint32_t>(p + 4);
+    s.value_begin = get<std::uint32_t>(p + 8);
+    s.value_end = get<std::uint32_t>(p + 12);
+    return s;
+}
+
+}  // namespace licet::event

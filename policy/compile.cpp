@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/limits.h"
+#include "policy/program.h"
+
+namespace licet::policy {
+namespace {
+
+bool reads(const Constraint& c, LeftOperand operand) {
+    if (c.kind == Constraint::Kind::leaf) return c.left == operand;
+    return std::any_of(c.children.begin(), c.children.end(), [&](const Constraint& child) { return reads(child, operand); });
+}
+
+void add(std::string& key, std::string_view part) {
+    key += std::to_string(part.size());
+    key += ':';
+    key += part;
+}
+
+// Everything decisions and redactions depend on, and the recipient's own name only where a rule or a key scope needs it.
+std::string view_key(const CompiledProgram& p) {
+    std::string key;
+    const Entitlement& e = p.entitlement;
+    add(key, e.product);
+    add(key, e.recipient_country);
+    for (const auto* list : {&e.transfer_tools, &e.adequacy_schemes}) {
+        auto sorted = *list;
+        std::sort(sorted.begin(), sorted.end());
+        add(key, std::to_string(sorted.size()));
+        for (const auto& item : sorted) add(key, item);
+    }
+    add(key, std::to_string(p.purposes.size()));
+    for (const auto purpose : p.purposes) add(key, p.vocabulary->purpose_name(purpose));
+    bool party = false, hash = false;
+    for (const auto* rules : {&p.prohibitions, &p.permissions}) {
+        for (const auto& r : *rules) {
+            const auto& ref = p.refs_[r.index];
+            add(key, ref.policy);
+            add(key, std::to_string(ref.policy_version));
+            add(key, ref.rule);
+            party = party || reads(r.rule.constraint, LeftOperand::recipient);
+            hash = hash || std::any_of(r.rule.transforms.begin(), r.rule.transforms.end(), [](const Transform& t) { return t.kind == TransformKind::crypto_hash; });
+        }
+    }
+    add(key, hash ? std::string_view(p.key_scope) : std::string_view{});
+    add(key, party ? std::string_view(e.party) : std::string_view{});
+    if (party)
+        for (const auto& c : e.party_collections) add(key, c);
+    add(key, std::to_string(p.mappings.size()));
+    return key;
+}
+
+Error bad(std::string pointer, std::string what) { return {Errc::invalid_document, std::move(what), std::move(pointer)}; }
+
+}  // namespace
+
+const event::Mapping* CompiledProgram::mapping(std::uint32_t version) const noexcept {
+    const auto at = std::find_if(mappings.begin(), mappings.end(), [&](const auto& m) { return m->version == version; });
+    return at == mappings.end() ? nullptr : at->get();
+}
+
+Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, std::span<const PolicyVersion> policies,
+                                               std::span<const std::shared_ptr<const event::Mapping>> mappings,
+                                               std::shared_ptr<const Vocabulary> vocabulary) {
+    auto out = std::make_shared<CompiledProgram>();
+    out->entitlement = entitlement;
+    out->vocabulary = std::move(vocabulary);
+    out->mappings.assign(mappings.begin(), mappings.end());
+    const bool own_scope = entitlement.pseudonym_scope.empty() || entitlement.pseudonym_scope == "contract";
+    out->key_scope = own_scope ? "contract/" + entitlement.contract : "shared/" + entitlement.pseudonym_scope;
+
+    if (entitlement.purposes.size() > limits::contract_purposes_max) return bad("/purposes", "more than " + std::to_string(limits::contract_purposes_max) + " purposes");
+    for (std::size_t i = 0; i < entitlement.purposes.size(); ++i) {
+        const auto purpose = out->vocabulary->purpose(entitlement.purposes[i]);
+        if (!purpose) return bad("/purposes/" + std::to_string(i), "expected a DPV purpose, dpv:...");
+        if (std::find(out->purposes.begin(), out->purposes.end(), *purpose) == out->purposes.end()) out->purposes.push_back(*purpose);
+    }
+    std::sort(out->purposes.begin(), out->purposes.end());
+    for (std::size_t i = 0; i < entitlement.transfer_tools.size(); ++i)
+        if (!out->vocabulary->is_transfer_tool(entitlement.transfer_tools[i])) return bad("/transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
+
+    const auto& groups = entitlement.party_collections;
+    for (const auto& policy : policies) {
+        for (const Rule& rule : policy.document->rules) {
+            if (rule.target != entitlement.product) continue;
+            if (!rule.assignee_party.empty() && rule.assignee_party != entitlement.party) continue;
+            if (!rule.assignee_collection.empty() && std::find(groups.begin(), groups.end(), rule.assignee_collection) == groups.end()) continue;
+            for (const Transform& t : rule.transforms) {
+                const bool governed = !t.by_pointer || std::any_of(mappings.begin(), mappings.end(), [&](const auto& m) { return m->field(t.pointer).has_value(); });
+                if (!governed) return bad("/licet:pointer", "rule " + rule.uid + " of policy " + policy.name + " transforms " + t.pointer + ", which no mapping of " + rule.target + " governs");
+            }
+            if (out->refs_.size() >= Decision::kNoRule) return bad("", "too many rules apply to one contract");
+            const auto index = static_cast<std::uint16_t>(out->refs_.size());
+            out->refs_.push_back({policy.name, policy.version, rule.uid});
+            out->uses_consent = out->uses_consent || reads(rule.constraint, LeftOperand::consent);
+            (rule.prohibition ? out->prohibitions : out->permissions).push_back({rule, index});
+        }
+    }
+    out->view_key_ = view_key(*out);
+    return std::shared_ptr<const Program>(std::move(out));
+}
+
+}  // namespace licet::policy

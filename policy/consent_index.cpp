@@ -1,0 +1,93 @@
+#include "policy/consent_index.h"
+
+#include <vector>
+
+namespace licet::policy {
+
+// Open addressing; a slot's key is written once, before its state is published. The set is guarded by a sequence number per slot (even: stable), so that a
+// reader never sees half of one set and half of another.
+struct ConsentIndex::Table {
+    struct Slot {
+        std::atomic<std::uint32_t> sequence{0};  // 0: free
+        SubjectKey key;
+        std::array<std::atomic<std::uint64_t>, 4> words{};
+    };
+    explicit Table(std::size_t capacity) : slots(capacity), mask(capacity - 1) {}
+
+    Slot* find(const SubjectKey& key) noexcept {
+        for (std::size_t i = key.low64() & mask;; i = (i + 1) & mask) {
+            Slot& slot = slots[i];
+            if (slot.sequence.load(std::memory_order_acquire) == 0) return nullptr;
+            if (slot.key == key) return &slot;
+        }
+    }
+    void put(const SubjectKey& key, const PurposeSet& purposes) noexcept {
+        std::size_t i = key.low64() & mask;
+        while (slots[i].sequence.load(std::memory_order_relaxed) != 0 && slots[i].key != key) i = (i + 1) & mask;
+        Slot& slot = slots[i];
+        const auto before = slot.sequence.load(std::memory_order_relaxed);
+        if (before == 0) {
+            slot.key = key;
+            for (std::size_t w = 0; w < 4; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
+            slot.sequence.store(2, std::memory_order_release);
+            ++used;
+            return;
+        }
+        slot.sequence.store(before + 1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_release);
+        for (std::size_t w = 0; w < 4; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
+        const auto after = before + 2;
+        slot.sequence.store(after == 0 ? 2 : after, std::memory_order_release);
+    }
+
+    std::vector<Slot> slots;
+    const std::size_t mask;
+    std::size_t used = 0;
+};
+
+namespace {
+
+std::size_t power_of_two(std::size_t at_least) {
+    std::size_t n = 1024;
+    while (n < at_least) n *= 2;
+    return n;
+}
+
+}  // namespace
+
+ConsentIndex::ConsentIndex(std::size_t expected_records) : table_(std::make_shared<Table>(power_of_two(expected_records * 2))) {}
+ConsentIndex::~ConsentIndex() = default;
+
+PurposeSet ConsentIndex::valid_purposes(const SubjectKey& subject) const noexcept {
+    const auto table = table_.load(std::memory_order_acquire);
+    Table::Slot* slot = table->find(subject);
+    if (slot == nullptr) return {};
+    for (;;) {
+        const auto before = slot->sequence.load(std::memory_order_acquire);
+        std::array<std::uint64_t, 4> words;
+        for (std::size_t w = 0; w < 4; ++w) words[w] = slot->words[w].load(std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if ((before & 1) == 0 && slot->sequence.load(std::memory_order_relaxed) == before) return PurposeSet::of(words);
+    }
+}
+
+void ConsentIndex::set(const SubjectKey& subject, const PurposeSet& purposes) {
+    auto table = table_.load(std::memory_order_acquire);
+    if ((table->used + 1) * 2 > table->slots.size() && table->find(subject) == nullptr) {
+        auto larger = std::make_shared<Table>(table->slots.size() * 2);
+        for (auto& slot : table->slots) {
+            if (slot.sequence.load(std::memory_order_relaxed) == 0) continue;
+            std::array<std::uint64_t, 4> words;
+            for (std::size_t w = 0; w < 4; ++w) words[w] = slot.words[w].load(std::memory_order_relaxed);
+            larger->put(slot.key, PurposeSet::of(words));
+        }
+        larger->put(subject, purposes);
+        table_.store(std::move(larger), std::memory_order_release);
+        return;
+    }
+    table->put(subject, purposes);
+}
+
+std::size_t ConsentIndex::size() const noexcept { return table_.load(std::memory_order_acquire)->used; }
+
+}  // namespace licet::policy

@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <unordered_map>
+
+#include "base/limits.h"
+#include "policy/program.h"
+
+namespace licet::policy {
+namespace {
+
+struct KeyHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>{}(s); }
+};
+
+// Decisions are memoised by all static inputs: mapping version, era of the event's time, whether a subject is named, and the attributes. What still
+// depends on the subject's consent is kept per consent state of the stated purposes.
+class ViewDecider final : public Decider {
+  public:
+    ViewDecider(std::shared_ptr<const CompiledProgram> program, const ConsentIndex& consents, Pseudonymiser& pseudonymiser)
+        : program_(std::move(program)), consents_(consents), pseudonymiser_(pseudonymiser) {
+        plans_.emplace_back();  // plan 0: as is
+    }
+
+    Decision decide(const event::StoredEvent& event, UtcMillis now) noexcept override {
+        if (event.expiry().value != 0 && event.expiry() <= now) return {Reason::expired};
+        const event::Mapping* mapping = program_->mapping(event.mapping_version());
+        if (mapping == nullptr) return {Reason::mapping_unknown};
+        try {
+            Entry& entry = find(event, *mapping);
+            if (!entry.by_consent) return entry.fixed;
+            const std::uint32_t state = consent_state(event.subject());
+            for (const auto& [known, decision] : entry.states)
+                if (known == state) return decision;
+            entry.states.emplace_back(state, evaluate_once(event, *mapping, state));
+            entry.states.back().second.consent_probed = true;
+            return entry.states.back().second;
+        } catch (const std::bad_alloc&) {
+            return {Reason::error};
+        }
+    }
+
+    bool redact(const event::StoredEvent& event, const Decision& decision, std::string& out) noexcept override {
+        if (!decision.deliver || decision.plan >= plans_.size()) return false;
+        const std::size_t start = out.size();
+        try {
+            if (decision.plan == 0) {
+                out.append(event.data());
+                return true;
+            }
+            const event::Mapping* mapping = program_->mapping(event.mapping_version());
+            return mapping != nullptr && apply_plan(plans_[decision.plan], event, *mapping, program_->key_scope, pseudonymiser_, scratch_, out);
+        } catch (const std::bad_alloc&) {
+            out.resize(start);
+            return false;
+        }
+    }
+
+  private:
+    struct Entry {
+        bool by_consent = false;
+        Decision fixed;
+        std::vector<std::pair<std::uint32_t, Decision>> states;
+    };
+
+    Entry& find(const event::StoredEvent& event, const event::Mapping& mapping) {
+        key_.resize(9);
+        const std::uint32_t version = event.mapping_version(), era = program_->vocabulary->era(event.time());
+        std::memcpy(key_.data(), &version, 4);
+        std::memcpy(key_.data() + 4, &era, 4);
+        key_[8] = static_cast<char>((event.subject().none() ? 0 : 1) | static_cast<int>(event.data_kind()) << 1);
+        key_ += event.static_attributes();
+        const auto at = memo_.find(std::string_view(key_));
+        if (at != memo_.end()) return at->second;
+        Entry entry;
+        // All three consent states alike: consent does not matter to these events. Several purposes can mix states, and are always kept apart.
+        entry.fixed = evaluate_once(event, mapping, all(0));
+        entry.by_consent = !event.subject().none() && program_->purposes.size() > 1 && program_->uses_consent;
+        if (!event.subject().none())
+            for (const std::uint32_t state : {1u, 2u}) {
+                const Decision other = evaluate_once(event, mapping, all(state));
+                entry.by_consent = entry.by_consent || other.reason != entry.fixed.reason || other.rule != entry.fixed.rule || other.plan != entry.fixed.plan;
+            }
+        if (memo_.size() >= limits::decision_memo_max_entries) {
+            overflow_ = std::move(entry);
+            return overflow_;
+        }
+        return memo_.emplace(key_, std::move(entry)).first->second;
+    }
+
+    // Two bits per stated purpose (one pair when none is stated): 0 no, 1 yes, 2 unknown.
+    [[nodiscard]] std::uint32_t all(std::uint32_t state) const noexcept {
+        std::uint32_t bits = 0;
+        for (std::size_t i = 0; i < std::max<std::size_t>(program_->purposes.size(), 1); ++i) bits |= state << (2 * i);
+        return bits;
+    }
+    [[nodiscard]] std::uint32_t consent_state(const SubjectKey& subject) const noexcept {
+        if (!consents_.ready() || program_->purposes.empty()) return all(2);
+        const PurposeSet valid = consents_.valid_purposes(subject);
+        std::uint32_t bits = 0;
+        for (std::size_t i = 0; i < program_->purposes.size(); ++i) bits |= (valid.has(program_->purposes[i]) ? 1u : 0u) << (2 * i);
+        return bits;
+    }
+
+    Decision evaluate_once(const event::StoredEvent& event, const event::Mapping& mapping, std::uint32_t state) {
+        std::array<Ternary, limits::contract_purposes_max> consent{};
+        for (std::size_t i = 0; i < consent.size(); ++i) {
+            const std::uint32_t bits = state >> (2 * i) & 3;
+            consent[i] = bits == 1 ? Ternary::yes : bits == 0 ? Ternary::no : Ternary::unknown;
+        }
+        std::vector<event::Span> spans(event.span_count());
+        for (std::size_t i = 0; i < spans.size(); ++i) spans[i] = event.span(i);
+        const Outcome outcome = decide_static(*program_, facts_of(event, mapping), consent, mapping, spans);
+        Decision decision{outcome.reason, outcome.reason == Reason::permitted, outcome.rule, 0, false};
+        if (!decision.deliver) return decision;
+        Plan plan = make_plan(mapping, outcome.transforms);
+        const bool data = event.data_kind() != event::DataKind::none;
+        if (plan.impossible || (data && !plan.empty() && event.data_kind() != event::DataKind::json)) return {Reason::transform_failed, false, outcome.rule};
+        for (const auto& span : spans)
+            if (span.field < plan.fields.size() && plan.fields[span.field][static_cast<std::size_t>(span.detected)] == Plan::kConflict)
+                return {Reason::transform_conflict, false, outcome.rule};
+        decision.plan = intern(std::move(plan));
+        return decision;
+    }
+
+    std::uint16_t intern(Plan plan) {
+        if (plan.empty()) return 0;
+        for (std::size_t i = 1; i < plans_.size(); ++i)
+            if (plans_[i].mapping_version == plan.mapping_version && plans_[i].operations == plan.operations && plans_[i].fields == plan.fields)
+                return static_cast<std::uint16_t>(i);
+        if (plans_.size() >= 0xffff) throw std::bad_alloc();  // withheld, like any plan that cannot be kept
+        plans_.push_back(std::move(plan));
+        return static_cast<std::uint16_t>(plans_.size() - 1);
+    }
+
+    std::shared_ptr<const CompiledProgram> program_;
+    const ConsentIndex& consents_;
+    Pseudonymiser& pseudonymiser_;
+    std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> memo_;
+    Entry overflow_;
+    std::vector<Plan> plans_;
+    std::string key_, scratch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decider> make_decider(std::shared_ptr<const Program> program, const ConsentIndex& consents, Pseudonymiser& pseudonymiser) {
+    return std::make_unique<ViewDecider>(std::static_pointer_cast<const CompiledProgram>(std::move(program)), consents, pseudonymiser);
+}
+
+}  // namespace licet::policy

@@ -1,0 +1,60 @@
+// The rules of a policy document after it was checked: what compile, explain and tests read. Private to policy/ and its tests.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "event/info_type.h"
+#include "policy/vocabulary.h"
+
+namespace licet::policy {
+
+enum class LeftOperand : std::uint8_t { purpose, consent, jurisdiction, licence, classification, category, recipient, recipient_country };
+enum class Operator : std::uint8_t { eq, neq, is_a, is_any_of, is_none_of, is_part_of };
+
+struct Constraint {
+    enum class Kind : std::uint8_t { leaf, all, any, exactly_one } kind = Kind::leaf;
+    LeftOperand left{};
+    Operator op{};
+    std::vector<std::string> right;     // as compared: countries upper case, party names without the URN
+    std::vector<PurposeId> purposes;    // right, when left is purpose
+    std::vector<Constraint> children;   // of logical constraints
+    std::string pointer;                // where in the document
+};
+
+// Strictness as design section 6.9 orders it; a larger value is stricter.
+enum class TransformKind : std::uint8_t { character_mask = 1, crypto_hash = 2, replace = 3, replace_with_info_type = 4, null = 5, redact = 6 };
+
+struct Transform {
+    TransformKind kind{};
+    // Exactly one selector.
+    std::string pointer;
+    bool by_pointer = false;
+    event::InfoType info_type = event::InfoType::none;
+    std::string category;
+    // Parameters.
+    std::string replacement;            // replace: a JSON string token
+    std::string masking_character = "*";
+    std::uint32_t number_to_mask = 0;   // 0: all
+    bool reverse_order = false;
+    std::string characters_to_skip;
+    bool operator==(const Transform&) const = default;
+};
+
+struct Rule {
+    std::string uid;        // as given, or its JSON Pointer
+    bool prohibition = false;
+    std::string target;     // product name
+    std::string assignee_party, assignee_collection;  // at most one; neither: anyone
+    Constraint constraint;  // all of them together; no children: true
+    std::vector<Transform> transforms;
+};
+
+struct PolicyDocument {
+    std::string uid;
+    std::vector<Rule> rules;
+};
+
+}  // namespace licet::policy

@@ -1,0 +1,136 @@
+#include "policy/json_text.h"
+
+#include <cstdint>
+
+namespace licet::policy {
+namespace {
+
+void append_utf8(std::uint32_t c, std::string& out) {
+    if (c < 0x80) {
+        out += static_cast<char>(c);
+    } else if (c < 0x800) {
+        out += static_cast<char>(0xC0 | (c >> 6));
+        out += static_cast<char>(0x80 | (c & 0x3F));
+    } else if (c < 0x10000) {
+        out += static_cast<char>(0xE0 | (c >> 12));
+        out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
+        out += static_cast<char>(0x80 | (c & 0x3F));
+    } else {
+        out += static_cast<char>(0xF0 | (c >> 18));
+        out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
+        out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
+        out += static_cast<char>(0x80 | (c & 0x3F));
+    }
+}
+
+std::optional<std::uint32_t> hex4(std::string_view s) {
+    if (s.size() < 4) return std::nullopt;
+    std::uint32_t v = 0;
+    for (int i = 0; i < 4; ++i) {
+        const char c = s[static_cast<std::size_t>(i)];
+        std::uint32_t d;
+        if (c >= '0' && c <= '9') d = static_cast<std::uint32_t>(c - '0');
+        else if (c >= 'a' && c <= 'f') d = static_cast<std::uint32_t>(c - 'a' + 10);
+        else if (c >= 'A' && c <= 'F') d = static_cast<std::uint32_t>(c - 'A' + 10);
+        else return std::nullopt;
+        v = v << 4 | d;
+    }
+    return v;
+}
+
+}  // namespace
+
+bool unescape_json(std::string_view token, std::string& out) {
+    out.clear();
+    if (token.size() < 2 || token.front() != '"' || token.back() != '"') return false;
+    const std::string_view body = token.substr(1, token.size() - 2);
+    for (std::size_t i = 0; i < body.size(); ++i) {
+        const char c = body[i];
+        if (c == '"' || static_cast<unsigned char>(c) < 0x20) return false;
+        if (c != '\\') {
+            out += c;
+            continue;
+        }
+        if (++i == body.size()) return false;
+        switch (body[i]) {
+            case '"': out += '"'; break;
+            case '\\': out += '\\'; break;
+            case '/': out += '/'; break;
+            case 'b': out += '\b'; break;
+            case 'f': out += '\f'; break;
+            case 'n': out += '\n'; break;
+            case 'r': out += '\r'; break;
+            case 't': out += '\t'; break;
+            case 'u': {
+                auto unit = hex4(body.substr(i + 1));
+                if (!unit) return false;
+                i += 4;
+                std::uint32_t point = *unit;
+                if (point >= 0xDC00 && point < 0xE000) return false;
+                if (point >= 0xD800 && point < 0xDC00) {
+                    if (body.substr(i + 1, 2) != "\\u") return false;
+                    const auto low = hex4(body.substr(i + 3));
+                    if (!low || *low < 0xDC00 || *low >= 0xE000) return false;
+                    point = 0x10000 + ((point - 0xD800) << 10) + (*low - 0xDC00);
+                    i += 6;
+                }
+                append_utf8(point, out);
+                break;
+            }
+            default: return false;
+        }
+    }
+    return true;
+}
+
+void append_json_string(std::string_view text, std::string& out) {
+    static constexpr char digits[] = "0123456789abcdef";
+    out += '"';
+    for (const char c : text) {
+        const auto u = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (u < 0x20) {
+            out += "\\u00";
+            out += digits[u >> 4];
+            out += digits[u & 15];
+        } else {
+            out += c;
+        }
+    }
+    out += '"';
+}
+
+std::size_t code_point_size(std::string_view text) noexcept {
+    if (text.empty()) return 0;
+    const auto lead = static_cast<unsigned char>(text[0]);
+    const std::size_t size = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    if (size == 0 || size > text.size()) return 0;
+    for (std::size_t i = 1; i < size; ++i)
+        if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
+    return size;
+}
+
+std::size_t count_code_points(std::string_view text) noexcept {
+    std::size_t count = 0;
+    while (!text.empty()) {
+        const auto size = code_point_size(text);
+        if (size == 0) return 0;
+        text.remove_prefix(size);
+        ++count;
+    }
+    return count;
+}
+
+std::string pointer_token(std::string_view token) {
+    std::string out;
+    for (const char c : token) {
+        if (c == '~') out += "~0";
+        else if (c == '/') out += "~1";
+        else out += c;
+    }
+    return out;
+}
+
+}  // namespace licet::policy

@@ -1,0 +1,21 @@
+// Text of JSON tokens: unescaping and escaping strings, code points, pointer tokens. Private to policy/; all functions are pure and refuse what is malformed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace licet::policy {
+
+// Content of a JSON string token (with its quotes) as UTF-8; false when malformed (lone surrogates, bad escapes): `out` is then unspecified.
+[[nodiscard]] bool unescape_json(std::string_view token, std::string& out);
+// Appends `text` (UTF-8) as a JSON string token.
+void append_json_string(std::string_view text, std::string& out);
+// Size in bytes of the UTF-8 code point that starts `text`; 0 when malformed or empty.
+[[nodiscard]] std::size_t code_point_size(std::string_view text) noexcept;
+// Code points of `text`; 0 when empty or malformed.
+[[nodiscard]] std::size_t count_code_points(std::string_view text) noexcept;
+// RFC 6901 escaping of one reference token.
+[[nodiscard]] std::string pointer_token(std::string_view token);
+
+}  // namespace licet::policy

@@ -1,0 +1,93 @@
+// What an entitlement compiles to, and the evaluation that decisions and explanations share. Private to policy/ and its tests.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/document_model.h"
+#include "policy/engine.h"
+
+namespace licet::policy {
+
+struct CompiledRule {
+    Rule rule;
+    std::uint16_t index;  // into Program::rules()
+};
+
+class CompiledProgram final : public Program {
+  public:
+    const std::string& view_key() const noexcept override { return view_key_; }
+    std::span<const RuleRef> rules() const noexcept override { return refs_; }
+
+    Entitlement entitlement;
+    std::string key_scope;                     // "contract/<name>" or "shared/<name>"
+    std::vector<PurposeId> purposes;           // stated
+    bool uses_consent = false;                 // some rule asks for consent
+    std::vector<CompiledRule> permissions, prohibitions;  // matching target and assignee
+    std::vector<std::shared_ptr<const event::Mapping>> mappings;
+    std::shared_ptr<const Vocabulary> vocabulary;
+    std::vector<RuleRef> refs_;
+    std::string view_key_;
+
+    [[nodiscard]] const event::Mapping* mapping(std::uint32_t version) const noexcept;
+};
+
+// The facts of one event that a static decision reads.
+struct Facts {
+    std::string_view license, jurisdiction, classification, categories;
+    std::vector<std::string_view> field_categories;  // of the governed fields present
+    UtcMillis time;
+    bool names_subject = false;
+};
+[[nodiscard]] Facts facts_of(const event::StoredEvent& event, const event::Mapping& mapping);
+
+// Kleene logic: unknown and false = false, unknown or true = true.
+[[nodiscard]] Ternary kleene_and(Ternary a, Ternary b) noexcept;
+[[nodiscard]] Ternary kleene_or(Ternary a, Ternary b) noexcept;
+[[nodiscard]] Ternary kleene_not(Ternary a) noexcept;
+
+struct Evaluation {
+    const CompiledProgram& program;
+    const Facts& facts;
+    std::optional<PurposeId> purpose;  // the stated purpose under evaluation; none stated: unknown
+    Ternary consent = Ternary::unknown;
+    bool prohibition = false;
+};
+[[nodiscard]] Ternary evaluate(const Constraint& constraint, const Evaluation& with);
+// The first leaf (in document order) that keeps the constraint from being true; null when it is true.
+[[nodiscard]] const Constraint* first_failing(const Constraint& constraint, const Evaluation& with);
+
+// Licence check: permitted, licence_forbids or licence_unknown. `transforms`: whether the data would be changed.
+[[nodiscard]] Reason check_licence(const CompiledProgram& program, const Facts& facts, std::optional<PurposeId> purpose, bool transforms);
+// Transfer check: permitted, transfer_not_permitted or jurisdiction_unknown. `basis` names what carried or failed it.
+[[nodiscard]] Reason check_transfer(const CompiledProgram& program, const Facts& facts, std::string_view* basis = nullptr);
+
+// What to do with each governed field: one operation per field and detected info type.
+struct Plan {
+    static constexpr std::size_t kTypes = 12;
+    static constexpr std::uint8_t kKeep = 0xff, kConflict = 0xfe;
+    std::uint32_t mapping_version = 0;
+    std::vector<std::array<std::uint8_t, kTypes>> fields;  // index into operations, kKeep or kConflict
+    std::vector<Transform> operations;
+    bool impossible = false;  // a transform names a field this mapping version does not record
+    [[nodiscard]] bool empty() const noexcept { return operations.empty() && !impossible; }
+};
+[[nodiscard]] Plan make_plan(const event::Mapping& mapping, std::span<const Transform* const> transforms);
+
+// One static decision: everything but expiry and the subject's consent, which is given per stated purpose.
+struct Outcome {
+    Reason reason = Reason::error;
+    std::uint16_t rule = Decision::kNoRule;
+    std::vector<const Transform*> transforms;  // of all applying permissions; empty when withheld
+};
+[[nodiscard]] Outcome decide_static(const CompiledProgram& program, const Facts& facts, std::span<const Ternary> consent, const event::Mapping& mapping,
+                                    std::span<const event::Span> spans);
+
+// Applies a plan; false when something cannot be applied with certainty, `out` is then as before.
+[[nodiscard]] bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::Mapping& mapping, std::string_view key_scope,
+                              Pseudonymiser& pseudonymiser, std::string& scratch, std::string& out);
+
+}  // namespace licet::policy

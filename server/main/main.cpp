@@ -1,0 +1,34 @@
+// Command line of `licet`.
+#include <CLI/CLI.hpp>
+#include <csignal>
+
+#include "server/main/commands.h"
+
+int main(int argc, char** argv) {
+    // A peer that goes away must not end the process: every write checks its result.
+    std::signal(SIGPIPE, SIG_IGN);
+
+    CLI::App app{"Licet: share event data as licence, consent, jurisdiction and contract allow"};
+    app.require_subcommand(1);
+
+    std::string config;
+    auto* serve = app.add_subcommand("serve", "Run a node until SIGTERM or SIGINT");
+    auto* migrate = app.add_subcommand("migrate", "Bring the catalog's schema up to date and create the first admin client");
+    for (auto* command : {serve, migrate}) command->add_option("--config", config, "TOML configuration file")->required();
+
+    licet::commands::VerifyArguments arguments;
+    auto* verify = app.add_subcommand("verify", "Check an audit export or a usage journal offline");
+    auto* audit = verify->add_option("--audit", arguments.audit_file, "Audit export (NDJSON)");
+    auto* key = verify->add_option("--key", arguments.key_file, "Public key the audit is signed with");
+    auto* journal = verify->add_option("--journal", arguments.journal_dir, "Directory of a usage journal");
+    audit->needs(key)->excludes(journal);
+    key->needs(audit);
+
+    auto* version = app.add_subcommand("version", "Print the version and the vocabularies built in");
+
+    CLI11_PARSE(app, argc, argv);
+    if (*serve) return licet::commands::serve(config);
+    if (*migrate) return licet::commands::migrate(config);
+    if (*verify) return licet::commands::verify(arguments);
+    return *version ? licet::commands::version() : 2;
+}
