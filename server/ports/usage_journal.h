@@ -9,10 +9,11 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "metering/journal_format.h"
 
 namespace licet::ports {
 
-enum class UsageKind : std::uint8_t { intent = 1, delivered = 2, acked = 3, aborted = 4 };
+using UsageKind = metering::RecordKind;
 
 struct UsageRecord {
     UsageKind kind{};
@@ -38,6 +39,18 @@ class UsageJournal {
     [[nodiscard]] virtual Status append(std::vector<UsageRecord> records, Durable durable) = 0;
 
     virtual void close() = 0;
+};
+
+// The other end of the journal: what the ledger does not hold yet, in order. Used by app::UsageFlusher alone, from one thread.
+class UsageBacklog {
+  public:
+    virtual ~UsageBacklog() = default;
+    // This start of the node; records of lower boots are of starts that ended, by whatever cause.
+    [[nodiscard]] virtual std::uint64_t boot() const noexcept = 0;
+    // Up to `most` records that follow the last ones reported as flushed, oldest first; waits up to `wait_ms` for some. Empty: none came, or closed.
+    [[nodiscard]] virtual std::vector<metering::JournalRecord> take(std::size_t most, int wait_ms) = 0;
+    // The ledger holds everything up to this record; it is forgotten here.
+    virtual void flushed(std::uint64_t boot, std::uint64_t sequence) = 0;
 };
 
 }  // namespace licet::ports

@@ -1,0 +1,50 @@
+// The usage journal's records as bytes (design section 7): fixed size, checksummed, each naming the digest of the one before. Written and read by
+// server/journal, checked by `licet verify`. Pure: the SHA-256 is passed in. docs/metering.md has the table.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace licet::metering {
+
+enum class RecordKind : std::uint8_t { intent = 1, delivered = 2, acked = 3, aborted = 4 };
+
+struct JournalRecord {
+    std::uint64_t boot = 0;       // boot epoch of the node: counts its starts
+    std::uint64_t sequence = 0;   // from 1 within a boot, dense
+    RecordKind kind{};
+    ContractNo contract;
+    ProductNo product;
+    Partition partition;
+    StreamEpoch stream_epoch;
+    Offset from = 0;              // [from, to)
+    Offset to = 0;
+    std::uint64_t events = 0;
+    std::uint64_t bytes = 0;
+    UtcMillis at{};
+    bool operator==(const JournalRecord&) const = default;
+};
+
+using ChainHash = std::array<std::uint8_t, 32>;
+using Sha256Function = std::function<ChainHash(std::string_view)>;
+
+inline constexpr std::size_t kRecordBytes = 128;
+
+// Appends kRecordBytes to `out`: fields, the digest of the previous record, CRC-32C of all before it.
+void append_record(const JournalRecord& record, const ChainHash& previous, std::string& out);
+
+struct ReadRecord {
+    JournalRecord record;
+    ChainHash previous{};
+};
+// nullopt when the bytes are not one whole record with a matching checksum.
+[[nodiscard]] std::optional<ReadRecord> read_record(std::string_view bytes) noexcept;
+
+}  // namespace licet::metering

@@ -1,0 +1,248 @@
+#include "server/journal/journal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "base/bounded_queue.h"
+#include "base/limits.h"
+#include "server/journal/segments.h"
+#include "server/ports/log.h"
+
+namespace licet::journal {
+namespace {
+
+namespace fs = std::filesystem;
+using metering::JournalRecord;
+
+constexpr std::size_t kUnflushedMax = limits::journal_unflushed_max_bytes / metering::kRecordBytes;
+
+class FileJournal final : public Journal {
+  public:
+    FileJournal(Options options, std::uint64_t boot) : options_(std::move(options)), boot_(boot), queue_(limits::journal_queue_max_records) {}
+    ~FileJournal() override {
+        close();
+        if (fd_ >= 0) ::close(fd_);
+    }
+
+    Status start(std::deque<JournalRecord> unflushed) {
+        unflushed_ = std::move(unflushed);
+        if (auto opened = open_segment(); !opened) return opened;
+        writer_ = std::thread([this] { write_loop(); });
+        return success();
+    }
+
+    Status append(std::vector<ports::UsageRecord> records, Durable durable) override {
+        if (failed_.load(std::memory_order_relaxed)) return {Errc::journal_full, "the usage journal accepts nothing since a disk error"};
+        if (backlog_.load(std::memory_order_relaxed) + records.size() > kUnflushedMax) return {Errc::journal_full, "the ledger is too far behind the usage journal"};
+        const std::size_t count = records.size();
+        if (!queue_.try_push({std::move(records), std::move(durable)})) return {Errc::journal_full, "too many records wait for the usage journal"};
+        backlog_.fetch_add(count, std::memory_order_relaxed);
+        return success();
+    }
+
+    void close() override {
+        queue_.close();
+        if (writer_.joinable()) writer_.join();
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        grown_.notify_all();
+    }
+
+    std::uint64_t boot() const noexcept override { return boot_; }
+
+    std::vector<JournalRecord> take(std::size_t most, int wait_ms) override {
+        std::unique_lock lock(mutex_);
+        grown_.wait_for(lock, std::chrono::milliseconds(wait_ms), [&] { return closed_ || !unflushed_.empty(); });
+        const auto count = static_cast<std::ptrdiff_t>(std::min(most, unflushed_.size()));
+        return {unflushed_.begin(), unflushed_.begin() + count};
+    }
+
+    void flushed(std::uint64_t boot, std::uint64_t sequence) override {
+        std::size_t dropped = 0;
+        {
+            const std::lock_guard lock(mutex_);
+            while (!unflushed_.empty() && std::pair(unflushed_.front().boot, unflushed_.front().sequence) <= std::pair(boot, sequence)) {
+                unflushed_.pop_front();
+                ++dropped;
+            }
+        }
+        backlog_.fetch_sub(dropped, std::memory_order_relaxed);
+        remove_segments(boot, sequence);
+    }
+
+    void count_recovered(std::size_t records) { backlog_ = records; }
+
+  private:
+    struct Pending {
+        std::vector<ports::UsageRecord> records;
+        Durable durable;
+    };
+    struct Ended {
+        SegmentName name;
+        std::uint64_t last_sequence;
+    };
+
+    Status open_segment() {
+        if (fd_ >= 0) ::close(fd_);
+        const std::string path = (fs::path(options_.directory) / SegmentName{boot_, ++segment_}.file()).string();
+        fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
+        written_ = 0;
+        if (fd_ < 0) return Error{Errc::unavailable, "cannot create " + path, {}};
+        return sync_directory(options_.directory);
+    }
+
+    void write_loop() {
+        for (;;) {
+            auto batch = queue_.pop_some(limits::journal_queue_max_records);
+            if (batch.empty()) return;
+            std::string bytes;
+            std::vector<JournalRecord> records;
+            for (const auto& pending : batch)
+                for (const auto& r : pending.records) {
+                    records.push_back({boot_, ++sequence_, r.kind, r.contract, r.product, r.partition, r.stream_epoch, r.from, r.to, r.events, r.bytes, r.at});
+                    const std::size_t start = bytes.size();
+                    metering::append_record(records.back(), previous_, bytes);
+                    previous_ = options_.sha256(std::string_view(bytes).substr(start));
+                }
+            const Status outcome = write(bytes);
+            if (!outcome) {
+                failed_ = true;
+                log::error("journal.write_failed", {{"errno", errno}});
+            } else {
+                const std::lock_guard lock(mutex_);
+                unflushed_.insert(unflushed_.end(), records.begin(), records.end());
+                grown_.notify_all();
+            }
+            for (const auto& pending : batch)
+                if (pending.durable) pending.durable(outcome);
+        }
+    }
+
+    Status write(std::string_view bytes) {
+        if (failed_) return {Errc::journal_full, "the usage journal accepts nothing since a disk error"};
+        if (written_ > 0 && written_ + bytes.size() > limits::journal_segment_max_bytes) {
+            {
+                const std::lock_guard lock(mutex_);
+                ended_.push_back({{boot_, segment_}, last_written_});
+            }
+            if (auto opened = open_segment(); !opened) return opened;
+        }
+        while (!bytes.empty()) {
+            const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) return {Errc::journal_full, "the usage journal cannot be written"};
+            written_ += static_cast<std::size_t>(n);
+            bytes.remove_prefix(static_cast<std::size_t>(n));
+        }
+        last_written_ = sequence_;
+        if (options_.durability == Durability::fsync && ::fdatasync(fd_) != 0) return {Errc::journal_full, "the usage journal cannot be synced"};
+        return success();
+    }
+
+    // Segments of earlier boots go when the backlog has reached this one; ended segments of this boot when their last record is flushed.
+    void remove_segments(std::uint64_t boot, std::uint64_t sequence) {
+        std::error_code ignored;
+        if (boot == boot_ && !earlier_removed_) {
+            for (const auto& name : list_segments(options_.directory))
+                if (name.boot < boot_) fs::remove(fs::path(options_.directory) / name.file(), ignored);
+            earlier_removed_ = true;
+        }
+        const std::lock_guard lock(mutex_);
+        while (boot == boot_ && !ended_.empty() && ended_.front().last_sequence <= sequence) {
+            fs::remove(fs::path(options_.directory) / ended_.front().name.file(), ignored);
+            ended_.pop_front();
+        }
+    }
+
+    const Options options_;
+    const std::uint64_t boot_;
+    BoundedQueue<Pending> queue_;
+    std::atomic<bool> failed_{false};
+    std::atomic<std::size_t> backlog_{0};  // records queued or not yet in the ledger
+    // Writer thread only.
+    int fd_ = -1;
+    std::uint64_t segment_ = 0, sequence_ = 0, last_written_ = 0;
+    std::size_t written_ = 0;
+    metering::ChainHash previous_{};
+    bool earlier_removed_ = false;  // flusher thread only
+    std::mutex mutex_;
+    std::condition_variable grown_;
+    std::deque<JournalRecord> unflushed_;
+    std::deque<Ended> ended_;
+    bool closed_ = false;
+    std::thread writer_;
+};
+
+Result<std::uint64_t> next_boot(const std::string& directory) {
+    std::uint64_t boot = 0;
+    if (std::ifstream in(fs::path(directory) / "boot"); in && !(in >> boot)) return Error{Errc::corrupt, "the journal's boot file is not a number", {}};
+    // A lost boot file must not let numbers repeat: the ledger's watermarks are by boot.
+    for (const auto& segment : list_segments(directory)) boot = std::max(boot, segment.boot);
+    ++boot;
+    if (auto written = replace_file(directory, "boot", std::to_string(boot) + "\n"); !written) return written.error();
+    return boot;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Journal>> open_journal(Options options) {
+    std::error_code error;
+    fs::create_directories(options.directory, error);
+    if (error) return Error{Errc::unavailable, "cannot create " + options.directory, {}};
+    const auto segments = list_segments(options.directory);
+    std::deque<JournalRecord> unflushed;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+        auto read = read_segment(options.directory, segments[i], options.sha256);
+        if (!read) return read.error();
+        if (read->torn && i + 1 < segments.size() && segments[i + 1].boot == segments[i].boot)
+            return Error{Errc::corrupt, segments[i].file() + " is torn but not the last of its boot", {}};
+        for (const auto& r : read->records) unflushed.push_back(r.record);
+    }
+    const auto boot = next_boot(options.directory);
+    if (!boot) return boot.error();
+    auto journal = std::make_shared<FileJournal>(std::move(options), *boot);
+    journal->count_recovered(unflushed.size());
+    if (auto started = journal->start(std::move(unflushed)); !started) return started.error();
+    return std::shared_ptr<Journal>(std::move(journal));
+}
+
+Result<Verified> verify_journal(const std::string& directory, const metering::Sha256Function& sha256) {
+    Verified out;
+    std::uint64_t boot = 0, sequence = 0;
+    metering::ChainHash previous{};
+    bool whole_chain = true;  // segments before the first one kept were deleted after they were flushed
+    for (const auto& segment : list_segments(directory)) {
+        const auto read = read_segment(directory, segment, sha256);
+        if (!read) return Error{Errc::verification_failed, read.error().detail, {}};
+        if (segment.boot != boot) {
+            boot = segment.boot;
+            ++out.boots;
+            previous = {};
+            sequence = 0;
+            whole_chain = segment.number == 1;
+        }
+        for (std::size_t i = 0; i < read->records.size(); ++i) {
+            const auto& r = read->records[i];
+            const bool follows = r.record.boot == boot && (whole_chain ? r.record.sequence == sequence + 1 && r.previous == previous : true);
+            if (!follows) return Error{Errc::verification_failed, segment.file() + ": record " + std::to_string(i) + " does not follow the one before", {}};
+            whole_chain = true;
+            sequence = r.record.sequence;
+            previous = read->hashes[i];
+            ++out.records;
+        }
+        ++out.segments;
+    }
+    return out;
+}
+
+}  // namespace licet::journal

@@ -1,0 +1,339 @@
+#include "server/rocksdb/event_log.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <span>
+#include <thread>
+#include <unordered_map>
+
+#include "base/bounded_queue.h"
+#include "base/guarded.h"
+#include "base/limits.h"
+#include "server/ports/log.h"
+
+namespace licet::rocks {
+namespace {
+
+using ports::AppendItem;
+using ports::AppendOutcome;
+using ports::LogBatch;
+using ports::LogBounds;
+using ports::LogPosition;
+
+constexpr std::size_t kPrefixBytes = 1 + 4 + 2;
+
+void put_be(std::string& out, std::uint64_t v, int bytes) {
+    for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(v >> (8 * i));
+}
+std::uint64_t get_be(const char* p, int bytes) {
+    std::uint64_t v = 0;
+    for (int i = 0; i < bytes; ++i) v = v << 8 | static_cast<unsigned char>(p[i]);
+    return v;
+}
+std::string u64_le(std::uint64_t v) {
+    std::string out;
+    for (int i = 0; i < 8; ++i) out += static_cast<char>(v >> (8 * i));
+    return out;
+}
+std::uint64_t get_le(const char* p) {
+    std::uint64_t v = 0;
+    for (int i = 7; i >= 0; --i) v = v << 8 | static_cast<unsigned char>(p[i]);
+    return v;
+}
+
+std::string prefix(char kind, LogPosition at) {
+    std::string key(1, kind);
+    put_be(key, at.product.value, 4);
+    put_be(key, at.partition.value, 2);
+    return key;
+}
+std::string event_key(LogPosition at, Offset offset) {
+    std::string key = prefix('e', at);
+    put_be(key, offset, 8);
+    return key;
+}
+std::string identity_key(LogPosition at, const EventIdentity& identity) {
+    return prefix('i', at).append(reinterpret_cast<const char*>(identity.bytes.data()), identity.bytes.size());
+}
+
+Error store_error(const rocksdb::Status& status) {
+    if (status.IsCorruption()) return {Errc::corrupt, "the event log fails its checksum", {}};
+    if (status.IsNoSpace()) return {Errc::log_full, "the event log's disk is full", {}};
+    return {Errc::unavailable, "the event log cannot be used", {}};
+}
+
+class RocksEventLog final : public ports::EventLog {
+  public:
+    RocksEventLog(std::unique_ptr<rocksdb::DB> db, std::shared_ptr<const Clock> clock, StreamEpoch epoch)
+        : db_(std::move(db)), clock_(std::move(clock)), epoch_(epoch), queue_(limits::log_writer_queue_max_batches) {}
+    ~RocksEventLog() override { close(); }
+
+    Status start() {
+        if (auto loaded = load_bounds(); !loaded) return loaded;
+        writer_ = std::thread([this] { write_loop(); });
+        return success();
+    }
+
+    Status append(LogPosition position, std::vector<AppendItem> items, AppendDone done) override {
+        if (failed_.load(std::memory_order_relaxed)) return {Errc::log_full, "the event log does not accept events since a disk error"};
+        if (!queue_.try_push(Pending{position, std::move(items), std::move(done)})) return {Errc::overloaded, "too many batches wait for the event log"};
+        return success();
+    }
+
+    Result<std::shared_ptr<const LogBatch>> read(LogPosition position, Offset from, std::size_t max_events, std::size_t max_bytes) override {
+        const LogBounds known = bounds(position);
+        if (from < known.begin) return {Errc::gone, "events before offset of the cursor are no longer kept"};
+        auto batch = std::make_shared<LogBatch>();
+        batch->position = position;
+        batch->next = from;
+        if (from >= known.end) return std::shared_ptr<const LogBatch>(batch);
+        batch->storage.reserve(std::min<std::size_t>(max_events, known.end - from));
+        const std::string end_key = event_key(position, known.end);
+        const rocksdb::Slice end(end_key);
+        rocksdb::ReadOptions options;
+        options.iterate_upper_bound = &end;
+        const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+        std::size_t bytes = 0;
+        std::vector<UtcMillis> times;
+        for (it->Seek(event_key(position, from)); it->Valid(); it->Next()) {
+            const auto value = it->value();
+            if (value.size() < 8 || get_be(it->key().data() + kPrefixBytes, 8) != batch->next) return {Errc::corrupt, "the event log has a gap"};
+            bytes += value.size();
+            if (!times.empty() && (times.size() >= max_events || bytes > max_bytes)) break;
+            times.push_back({static_cast<std::int64_t>(get_le(value.data()))});
+            batch->storage.emplace_back(value.data() + 8, value.size() - 8);
+            ++batch->next;
+        }
+        if (!it->status().ok()) return store_error(it->status());
+        if (times.empty()) return {Errc::corrupt, "the event log lacks an event it should hold"};
+        for (std::size_t i = 0; i < times.size(); ++i) batch->entries.push_back({from + i, times[i], batch->storage[i]});
+        return std::shared_ptr<const LogBatch>(batch);
+    }
+
+    LogBounds bounds(LogPosition position) override {
+        return bounds_.with([&](const BoundsMap& map) {
+            const auto at = map.find(position);
+            return at == map.end() ? LogBounds{0, 0, epoch_} : LogBounds{at->second.begin, at->second.end, epoch_};
+        });
+    }
+
+    // Append times never decrease, so that a binary search over the events finds the first one.
+    Result<Offset> seek(LogPosition position, UtcMillis at) override {
+        const LogBounds known = bounds(position);
+        Offset low = known.begin, high = known.end;
+        while (low < high) {
+            const Offset middle = low + (high - low) / 2;
+            std::string value;
+            const auto status = db_->Get({}, event_key(position, middle), &value);
+            if (!status.ok() || value.size() < 8) return store_error(status);
+            if (static_cast<std::int64_t>(get_le(value.data())) < at.value) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    }
+
+    Result<Offset> find(LogPosition position, const EventIdentity& identity) override {
+        std::string value;
+        const auto status = db_->Get({}, identity_key(position, identity), &value);
+        if (status.IsNotFound()) return {Errc::not_found, "no such event in the log"};
+        if (!status.ok() || value.size() != 8) return store_error(status);
+        return get_le(value.data());
+    }
+
+    void on_appended(Appended listener) override { listener_ = std::move(listener); }
+
+    void close() override {
+        queue_.close();
+        if (writer_.joinable()) writer_.join();
+        if (db_) {
+            (void)db_->SyncWAL();
+            (void)db_->Close();
+        }
+    }
+
+  private:
+    struct Pending {
+        LogPosition position;
+        std::vector<AppendItem> items;
+        AppendDone done;
+    };
+    struct Bounds {
+        Offset begin = 0, end = 0;
+        UtcMillis last{};
+    };
+    using BoundsMap = std::map<LogPosition, Bounds>;
+    // One group commit: what it adds to each partition, and what each request is told.
+    struct Group {
+        rocksdb::WriteBatch batch;
+        BoundsMap bounds;
+        std::map<LogPosition, std::shared_ptr<LogBatch>> added;
+        std::map<LogPosition, std::unordered_map<EventIdentity, Offset>> seen;
+        std::vector<Result<std::vector<AppendOutcome>>> outcomes;
+    };
+
+    Status load_bounds() {
+        BoundsMap found;
+        const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}));
+        for (it->Seek("e"); it->Valid() && it->key().starts_with("e"); it->Next()) {
+            const LogPosition position{{static_cast<std::uint32_t>(get_be(it->key().data() + 1, 4))}, {static_cast<std::uint16_t>(get_be(it->key().data() + 5, 2))}};
+            Bounds bounds;
+            bounds.begin = get_be(it->key().data() + kPrefixBytes, 8);
+            it->SeekForPrev(event_key(position, ~Offset{0}));
+            if (!it->Valid() || it->value().size() < 8) return {Errc::corrupt, "the event log cannot be read back"};
+            bounds.end = get_be(it->key().data() + kPrefixBytes, 8) + 1;
+            bounds.last = {static_cast<std::int64_t>(get_le(it->value().data()))};
+            found.emplace(position, bounds);
+        }
+        if (!it->status().ok()) return store_error(it->status());
+        bounds_.with([&](BoundsMap& map) { map = std::move(found); });
+        return success();
+    }
+
+    void write_loop() {
+        for (;;) {
+            auto pending = queue_.pop_some(limits::log_writer_queue_max_batches);
+            if (pending.empty()) return;
+            for (std::size_t first = 0; first < pending.size();) {
+                std::size_t last = first, events = 0;
+                while (last < pending.size() && (last == first || events + pending[last].items.size() <= limits::log_writer_group_max_events))
+                    events += pending[last++].items.size();
+                commit(std::span(pending).subspan(first, last - first));
+                first = last;
+            }
+        }
+    }
+
+    void commit(std::span<Pending> requests) {
+        Group group;
+        group.bounds = bounds_.with([](const BoundsMap& map) { return map; });
+        for (auto& request : requests) group.outcomes.push_back(add(request, group));
+        rocksdb::WriteOptions durable;
+        durable.sync = true;
+        const auto status = group.batch.Count() == 0 ? rocksdb::Status::OK() : db_->Write(durable, &group.batch);
+        if (!status.ok()) {
+            log::error("event_log.write_failed", {{"status", status.ToString()}});
+            failed_ = true;
+            for (auto& request : requests) request.done(store_error(status));
+            return;
+        }
+        bounds_.with([&](BoundsMap& map) { map = group.bounds; });
+        if (listener_)
+            for (auto& [position, batch] : group.added) {
+                batch->next = batch->entries.back().offset + 1;
+                listener_(batch);
+            }
+        for (std::size_t i = 0; i < requests.size(); ++i) requests[i].done(std::move(group.outcomes[i]));
+    }
+
+    Result<std::vector<AppendOutcome>> add(Pending& request, Group& group) {
+        const LogPosition position = request.position;
+        Bounds& bounds = group.bounds[position];
+        auto& seen = group.seen[position];
+        const UtcMillis now = std::max(clock_->utc_now(), bounds.last);
+        std::vector<AppendOutcome> outcomes;
+        outcomes.reserve(request.items.size());
+        std::vector<std::size_t> fresh;
+        for (std::size_t i = 0; i < request.items.size(); ++i) {
+            const AppendItem& item = request.items[i];
+            if (const auto at = seen.find(item.identity); at != seen.end()) {
+                outcomes.push_back({true, at->second});
+                continue;
+            }
+            const auto stored = find(position, item.identity);
+            if (stored.ok() || stored.error().code != Errc::not_found) {
+                if (!stored.ok()) {
+                    for (const std::size_t f : fresh) seen.erase(request.items[f].identity);
+                    return stored.error();
+                }
+                outcomes.push_back({true, *stored});
+                seen.emplace(item.identity, *stored);
+                continue;
+            }
+            const Offset offset = bounds.end + fresh.size();
+            seen.emplace(item.identity, offset);
+            outcomes.push_back({false, offset});
+            fresh.push_back(i);
+        }
+        if (fresh.empty()) return outcomes;
+        auto& added = group.added[position];
+        if (!added) {
+            added = std::make_shared<LogBatch>();
+            added->position = position;
+        }
+        std::string value;
+        for (const std::size_t i : fresh) {
+            AppendItem& item = request.items[i];
+            value = u64_le(static_cast<std::uint64_t>(now.value));
+            value += item.record;
+            (void)group.batch.Put(event_key(position, bounds.end), value);
+            (void)group.batch.Put(identity_key(position, item.identity), u64_le(bounds.end));
+            added->storage.push_back(std::move(item.record));
+            added->entries.push_back({bounds.end, now, {}});
+            ++bounds.end;
+        }
+        bounds.last = now;
+        // Views last: the vector may have moved short strings while it grew.
+        for (std::size_t i = 0; i < added->storage.size(); ++i) added->entries[i].record = added->storage[i];
+        return outcomes;
+    }
+
+    std::unique_ptr<rocksdb::DB> db_;
+    const std::shared_ptr<const Clock> clock_;
+    const StreamEpoch epoch_;
+    Guarded<BoundsMap> bounds_;
+    BoundedQueue<Pending> queue_;
+    std::atomic<bool> failed_{false};
+    Appended listener_;
+    std::thread writer_;
+};
+
+rocksdb::Options options_for() {
+    rocksdb::Options options;
+    options.create_if_missing = true;
+    options.compression = rocksdb::kZSTD;
+    options.write_buffer_size = 64 * 1024 * 1024;
+    options.max_background_jobs = 2;
+    options.info_log_level = rocksdb::WARN_LEVEL;
+    options.keep_log_file_num = 4;
+    rocksdb::BlockBasedTableOptions table;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));  // most identities looked up are new
+    table.block_cache = rocksdb::NewLRUCache(64 * 1024 * 1024);
+    options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    return options;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<ports::EventLog>> open_event_log(const std::string& directory, std::shared_ptr<const Clock> clock) {
+    rocksdb::DB* raw = nullptr;
+    const auto status = rocksdb::DB::Open(options_for(), directory, &raw);
+    if (!status.ok()) {
+        log::error("event_log.open_failed", {{"status", status.ToString()}});
+        return store_error(status);
+    }
+    std::unique_ptr<rocksdb::DB> db(raw);
+    // The log's incarnation: cursors of a log that was lost must not resolve in the one that replaces it.
+    std::string value;
+    const auto found = db->Get({}, "n", &value);
+    if (found.IsNotFound()) {
+        value = u64_le(static_cast<std::uint64_t>(clock->utc_now().value / 1000));
+        rocksdb::WriteOptions durable;
+        durable.sync = true;
+        if (const auto written = db->Put(durable, "n", value); !written.ok()) return store_error(written);
+    } else if (!found.ok() || value.size() != 8) {
+        return store_error(found);
+    }
+    const StreamEpoch epoch{static_cast<std::uint32_t>(get_le(value.data()))};
+    auto log = std::make_shared<RocksEventLog>(std::move(db), std::move(clock), epoch);
+    if (auto started = log->start(); !started) return started.error();
+    return std::shared_ptr<ports::EventLog>(std::move(log));
+}
+
+}  // namespace licet::rocks
