@@ -82,11 +82,13 @@ struct PolicyRow {
     nlohmann::json document;
 };
 
+// One data subject's consent for one purpose, as last recorded. The raw subject id is never stored.
 struct ConsentRow {
-    SubjectKey subject;         // keyed per controller; the raw id is never stored
-    std::vector<std::string> purposes;
+    SubjectKey subject;         // keyed per controller
+    std::string purpose;        // DPV term
     std::string status;         // given, renewed, withdrawn, expired
     UtcMillis valid_until{};    // value 0: open
+    std::uint64_t revision = 0; // of the change that recorded it: later ones prevail
 };
 
 struct Configuration {          // everything global, read in one transaction
@@ -97,6 +99,62 @@ struct Configuration {          // everything global, read in one transaction
     std::vector<Contract> contracts;
     std::vector<Client> clients;
     std::vector<PolicyRow> active_policies;
+};
+
+// Who did what: one line of the audit chain, without what the chain adds (sequence, time, hash, signature).
+struct AuditEntry {
+    std::string actor;   // client id
+    std::string action;  // e.g. "contract.put"
+    std::string target;  // name of what was changed; never a data subject
+    nlohmann::json detail;
+};
+
+struct Changed {
+    GovernanceEpoch epoch;
+    std::uint32_t number = 0;         // number of a new product or contract, version of a new mapping or policy
+    std::uint64_t revision = 0;       // consent changes
+};
+
+struct AuditLine {
+    std::uint64_t sequence = 0;
+    std::string line;  // the JSON text as hashed, with hash and signature members
+};
+
+class Catalog {
+  public:
+    virtual ~Catalog() = default;
+
+    [[nodiscard]] virtual Result<Configuration> configuration() = 0;
+    [[nodiscard]] virtual Result<GovernanceEpoch> epoch() = 0;
+    // All consents of the region in order of revision, and the revision reached; one consistent read.
+    [[nodiscard]] virtual Result<std::uint64_t> each_consent(const std::function<void(const ConsentRow&)>& take) = 0;
+    [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) = 0;
+    // Consents changed after `revision`, in order.
+    [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) = 0;
+
+    // Changes: each is one transaction with its audit line and its epoch. Errors: conflict, not_found, unavailable.
+    [[nodiscard]] virtual Result<Changed> put_region(const Region& region, const AuditEntry& audit) = 0;
+    // A product's number is given at first; `mapping` (null: as it is) becomes a new version when it differs from the current one.
+    [[nodiscard]] virtual Result<Changed> put_product(const Product& product, const nlohmann::json& mapping, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> put_party(const Party& party, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> put_contract(const Contract& contract, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> create_client(const Client& client, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> revoke_client(const std::string& id, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> revoke_tokens(const std::string& id, UtcMillis issued_before, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> add_policy_version(const std::string& name, const nlohmann::json& document, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> activate_policy(const std::string& name, std::uint32_t version, const AuditEntry& audit) = 0;
+    [[nodiscard]] virtual Result<Changed> retire_policy(const std::string& name, const AuditEntry& audit) = 0;
+    // `revision` of the rows is assigned here; one revision and one epoch for all.
+    [[nodiscard]] virtual Result<Changed> put_consents(const std::vector<ConsentRow>& rows, const AuditEntry& audit) = 0;
+
+    [[nodiscard]] virtual Result<std::vector<PolicyRow>> policies(const std::string& name) = 0;  // every version; empty name: of all policies
+    [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(std::uint64_t after, std::size_t limit) = 0;
+    [[nodiscard]] virtual Status record_audit(const AuditEntry& audit) = 0;  // for what changes nothing in the catalog
+
+    // Runs `changed` (on a thread of its own) when the epoch may have moved, by this node, another one or replication; at least once a second while the
+    // catalog cannot be reached it is not run, and once after it can be again.
+    virtual void watch(std::function<void()> changed) = 0;
+    virtual void stop_watching() = 0;
 };
 
 }  // namespace licet::ports

@@ -1,0 +1,99 @@
+#include "server/ports/catalog_json.h"
+
+#include <array>
+
+namespace licet::ports {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 3> kStates{"active", "suspended", "ended"};
+
+json time_or_null(UtcMillis at) { return at.value == 0 ? json() : json(format_rfc3339(at)); }
+
+UtcMillis time_of(const json& body, const char* key) {
+    const auto at = body.find(key);
+    if (at == body.end() || !at->is_string()) return {};
+    return parse_rfc3339(at->get_ref<const std::string&>()).value_or(UtcMillis{});
+}
+
+std::string text_of(const json& body, const char* key) {
+    const auto at = body.find(key);
+    return at == body.end() || !at->is_string() ? std::string() : at->get<std::string>();
+}
+
+std::vector<std::string> list_of(const json& body, const char* key) {
+    std::vector<std::string> out;
+    if (const auto at = body.find(key); at != body.end())
+        for (const auto& item : *at) out.push_back(item.get<std::string>());
+    return out;
+}
+
+}  // namespace
+
+json to_json(const Region& region) { return {{"name", region.name}, {"endpoint", region.endpoint}}; }
+
+json to_json(const Product& p) {
+    return {{"name", p.name},
+            {"title", p.title},
+            {"owner", p.owner},
+            {"controller", p.controller},
+            {"residency", p.residency},
+            {"mappingVersion", p.mapping_version},
+            {"mapping", p.mappings.empty() ? json() : p.mappings.back()}};
+}
+
+json to_json(const Party& p) {
+    return {{"name", p.name}, {"title", p.title}, {"country", p.country}, {"collections", p.collections}, {"adequacySchemes", p.adequacy_schemes}};
+}
+
+json to_json(const Contract& c) {
+    return {{"name", c.name},
+            {"party", c.party},
+            {"products", c.products},
+            {"purposes", c.purposes},
+            {"transferTools", c.transfer_tools},
+            {"pseudonymScope", c.pseudonym_scope},
+            {"state", contract_state_name(c.state)},
+            {"validFrom", time_or_null(c.valid_from)},
+            {"validUntil", time_or_null(c.valid_until)},
+            {"price", {{"currency", c.price.currency}, {"perEvent", c.price.per_event}, {"perMb", c.price.per_mb}}}};
+}
+
+json to_json(const Client& c) {
+    return {{"id", c.id},           {"party", c.party},     {"roles", c.roles},
+            {"scopes", c.scopes},   {"revoked", c.revoked}, {"tokensValidFrom", time_or_null(c.tokens_valid_from)}};
+}
+
+json to_json(const PolicyRow& p) { return {{"name", p.name}, {"version", p.version}, {"state", p.state}, {"document", p.document}}; }
+
+std::string_view contract_state_name(ContractState state) noexcept { return kStates[static_cast<std::size_t>(state)]; }
+
+std::optional<ContractState> parse_contract_state(std::string_view name) noexcept {
+    for (std::size_t i = 0; i < kStates.size(); ++i)
+        if (kStates[i] == name) return static_cast<ContractState>(i);
+    return std::nullopt;
+}
+
+Party party_from(const std::string& name, const json& body) {
+    return {name, text_of(body, "title"), text_of(body, "country"), list_of(body, "collections"), list_of(body, "adequacySchemes")};
+}
+
+Contract contract_from(const std::string& name, const json& body) {
+    Contract c;
+    c.name = name;
+    c.party = text_of(body, "party");
+    c.products = list_of(body, "products");
+    c.purposes = list_of(body, "purposes");
+    c.transfer_tools = list_of(body, "transferTools");
+    c.pseudonym_scope = text_of(body, "pseudonymScope");
+    // A state this build does not know grants nothing.
+    c.state = parse_contract_state(text_of(body, "state")).value_or(ContractState::suspended);
+    c.valid_from = time_of(body, "validFrom");
+    c.valid_until = time_of(body, "validUntil");
+    const json price = body.value("price", json::object());
+    c.price = {text_of(price, "currency"), text_of(price, "perEvent"), text_of(price, "perMb")};
+    return c;
+}
+
+}  // namespace licet::ports

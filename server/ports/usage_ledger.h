@@ -1,0 +1,61 @@
+// The usage ledger: what was billed, once and for all, and what is in suspense. Fed from the journal, read by reports and by delivery before it meters a
+// contract. Implemented in server/postgres. Calls block: never on a shard thread. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "metering/interval_set.h"
+#include "metering/journal_format.h"
+
+namespace licet::ports {
+
+struct UsageOf {
+    ContractNo contract;
+    ProductNo product;
+    Partition partition;
+    StreamEpoch stream_epoch;
+    auto operator<=>(const UsageOf&) const = default;
+};
+
+// What a meter starts from.
+struct UsageRanges {
+    metering::IntervalSet billed;
+    metering::IntervalSet suspense;  // intended by a start of a node that ended before it said what was delivered
+};
+
+struct UsageTotal {
+    ContractNo contract;
+    ProductNo product;
+    std::string day;     // UTC, YYYY-MM-DD
+    std::string region;
+    std::uint64_t events = 0, bytes = 0;
+};
+
+class UsageLedger {
+  public:
+    virtual ~UsageLedger() = default;
+
+    // Takes journal records in order; those at or below the node's watermark are known already. One transaction. What overlaps billed ranges is not billed
+    // again; what cannot be split goes to suspense.
+    [[nodiscard]] virtual Status flush(const std::string& node, const std::string& region, const std::vector<metering::JournalRecord>& records) = 0;
+
+    // Intents of the node's starts below `boot` that were neither delivered nor billed become suspense, as far as the log reaches (`log_end` cuts an
+    // intent at the end of the log; for a log that is gone it returns the intent's own end).
+    [[nodiscard]] virtual Status settle_ended_boots(const std::string& node, std::uint64_t boot, const std::function<Offset(const UsageOf&, Offset to)>& log_end) = 0;
+
+    [[nodiscard]] virtual Result<UsageRanges> ranges(const UsageOf& of) = 0;
+
+    // Billed usage of [from, to) by contract, product, UTC day and region; `contracts` empty: all.
+    [[nodiscard]] virtual Result<std::vector<UsageTotal>> totals(UtcMillis from, UtcMillis to, const std::vector<ContractNo>& contracts) = 0;
+    // Offsets in suspense, by contract and product, over all time.
+    [[nodiscard]] virtual Result<std::vector<std::pair<UsageOf, std::uint64_t>>> suspense() = 0;
+};
+
+}  // namespace licet::ports

@@ -1,0 +1,21 @@
+#include "server/postgres/audit.h"
+
+#include "base/encoding.h"
+
+namespace licet::postgres {
+
+void append_audit(pqxx::work& t, const AuditSealing& sealing, const ports::AuditEntry& entry) {
+    t.exec("LOCK TABLE audit IN EXCLUSIVE MODE");
+    const auto last = t.exec("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
+    const std::int64_t sequence = last.empty() ? 1 : last[0][0].as<std::int64_t>() + 1;
+    nlohmann::json line{{"seq", sequence},          {"at", format_rfc3339(sealing.clock->utc_now())}, {"actor", entry.actor}, {"action", entry.action},
+                        {"target", entry.target},   {"detail", entry.detail},
+                        {"prev", last.empty() ? std::string(64, '0') : last[0][1].as<std::string>()}};
+    const auto digest = sealing.crypto->sha256(as_bytes(line.dump()));
+    const std::string hash = hex(digest);
+    line["hash"] = hash;
+    line["signature"] = base64url(sealing.signer->sign(digest));
+    t.exec_params("INSERT INTO audit (seq, line, hash) VALUES ($1, $2, $3)", sequence, line.dump(), hash);
+}
+
+}  // namespace licet::postgres

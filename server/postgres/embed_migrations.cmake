@@ -1,0 +1,11 @@
+# Writes OUTPUT: embedded_migrations() with the text of FILES (a list).
+set(code "#include \"server/postgres/migrate.h\"\n\nnamespace licet::postgres {\n\nstd::vector<Migration> embedded_migrations() {\n    return {\n")
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME_WE)
+  string(REGEX MATCH "^[0-9]+" digits ${name})
+  string(REGEX REPLACE "^0+" "" number ${digits})
+  file(READ ${file} sql)
+  string(APPEND code "        {${number}, \"${name}\", R\"licet_sql(${sql})licet_sql\"},\n")
+endforeach()
+string(APPEND code "    };\n}\n\n}  // namespace licet::postgres\n")
+file(WRITE ${OUTPUT} "${code}")
