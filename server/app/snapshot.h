@@ -26,6 +26,7 @@ struct ProductEntry {
 class Snapshot {
   public:
     GovernanceEpoch epoch;
+    std::uint64_t global_epoch = 0;  // the configuration's part of it
     std::string region;  // this node's
     std::shared_ptr<policy::ConsentIndex> consents;  // shared by all snapshots; changes under its own revision
 
@@ -56,5 +57,14 @@ class Snapshot {
     std::unordered_map<std::string, ports::Client> clients_;
     std::unordered_map<std::uint64_t, Result<std::shared_ptr<const policy::Program>>> programs_;  // contract << 32 | product
 };
+
+// Compiles a configuration into a snapshot. What cannot be compiled is kept as an error for those it concerns: they are withheld from, the others served.
+[[nodiscard]] std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region, std::shared_ptr<policy::ConsentIndex> consents,
+                                                             const std::shared_ptr<const policy::Vocabulary>& vocabulary);
+// The same configuration at a later epoch of the region's own data.
+[[nodiscard]] std::shared_ptr<const Snapshot> at_epoch(const Snapshot& snapshot, GovernanceEpoch epoch);
+
+// The entitlement a contract gives its party for one product.
+[[nodiscard]] policy::Entitlement entitlement_of(const ports::Contract& contract, const ports::Party& party, const std::string& product);
 
 }  // namespace licet::app

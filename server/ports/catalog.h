@@ -91,8 +91,14 @@ struct ConsentRow {
     std::uint64_t revision = 0; // of the change that recorded it: later ones prevail
 };
 
+// The governance epoch is the sum: the global part moves with the configuration and is replicated, the regional one with consents.
+struct Epochs {
+    std::uint64_t global = 0, regional = 0;
+    [[nodiscard]] GovernanceEpoch sum() const noexcept { return {global + regional}; }
+};
+
 struct Configuration {          // everything global, read in one transaction
-    GovernanceEpoch epoch;
+    Epochs epochs;
     std::vector<Region> regions;
     std::vector<Product> products;
     std::vector<Party> parties;
@@ -125,7 +131,7 @@ class Catalog {
     virtual ~Catalog() = default;
 
     [[nodiscard]] virtual Result<Configuration> configuration() = 0;
-    [[nodiscard]] virtual Result<GovernanceEpoch> epoch() = 0;
+    [[nodiscard]] virtual Result<Epochs> epochs() = 0;
     // All consents of the region in order of revision, and the revision reached; one consistent read.
     [[nodiscard]] virtual Result<std::uint64_t> each_consent(const std::function<void(const ConsentRow&)>& take) = 0;
     [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) = 0;

@@ -11,9 +11,13 @@ namespace {
 using namespace ports;
 using nlohmann::json;
 
+constexpr const char* kEpochs = "SELECT coalesce((SELECT value FROM global_epoch), 0), (SELECT value FROM regional_epoch)";
 constexpr const char* kEpoch = "SELECT coalesce((SELECT value FROM global_epoch), 0) + (SELECT value FROM regional_epoch)";
 
-GovernanceEpoch read_epoch(pqxx::work& t) { return {t.exec1(kEpoch)[0].as<std::uint64_t>()}; }
+Epochs read_epochs(pqxx::work& t) {
+    const auto row = t.exec1(kEpochs);
+    return {row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>()};
+}
 
 PolicyRow policy_of(const pqxx::row& row) { return {row[0].as<std::string>(), row[1].as<std::uint32_t>(), row[2].as<std::string>(), json_of(row[3])}; }
 
@@ -30,7 +34,7 @@ class PgCatalog final : public Catalog {
         return pool_->transact("configuration", [](pqxx::work& t) {
             t.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
             Configuration out;
-            out.epoch = read_epoch(t);
+            out.epochs = read_epochs(t);
             for (const auto& r : t.exec("SELECT name, endpoint FROM regions ORDER BY name")) out.regions.push_back({r[0].as<std::string>(), r[1].as<std::string>()});
             for (const auto& r : t.exec("SELECT no, name, title, owner, controller, residency FROM products ORDER BY no")) {
                 Product p{{r[0].as<std::uint32_t>()}, r[1].as<std::string>(), r[2].as<std::string>(), r[3].as<std::string>(), r[4].as<std::string>(), r[5].as<std::string>(), 0, {}};
@@ -54,7 +58,7 @@ class PgCatalog final : public Catalog {
         });
     }
 
-    Result<GovernanceEpoch> epoch() override { return pool_->transact("epoch", read_epoch); }
+    Result<Epochs> epochs() override { return pool_->transact("epochs", read_epochs); }
 
     Result<std::uint64_t> each_consent(const std::function<void(const ConsentRow&)>& take) override {
         return pool_->transact("each_consent", [&](pqxx::work& t) {
@@ -166,7 +170,7 @@ class PgCatalog final : public Catalog {
                           "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint FROM incoming ORDER BY subject, purpose, ord DESC "
                           "ON CONFLICT (subject, purpose) DO UPDATE SET status = excluded.status, valid_until = excluded.valid_until, revision = excluded.revision",
                           changed.revision);
-            changed.epoch = read_epoch(t);
+            changed.epoch = read_epochs(t).sum();
             return changed;
         });
     }
@@ -221,7 +225,7 @@ class PgCatalog final : public Catalog {
             Changed changed;
             change(t, changed);
             found(t.exec("UPDATE global_epoch SET value = value + 1"), "this region does not author the configuration");
-            changed.epoch = read_epoch(t);
+            changed.epoch = read_epochs(t).sum();
             return changed;
         });
     }

@@ -1,0 +1,210 @@
+// Regions, products, parties, contracts, audit.
+#include "server/app/admin.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/limits.h"
+#include "metering/rating.h"
+#include "server/app/fields.h"
+#include "server/ports/catalog_json.h"
+
+namespace licet::app {
+namespace {
+
+using nlohmann::json;
+
+Error no_such(const char* what) { return {Errc::not_found, std::string("no such ") + what, {}}; }
+
+// The list of a kind of entry, read from the catalog so that it also shows what a snapshot would refuse.
+template <class Entries>
+Result<Reply> listed(const char* key, const Entries& entries) {
+    json list = json::array();
+    for (const auto& entry : entries) list.push_back(ports::to_json(entry));
+    return Reply{200, {{key, std::move(list)}}};
+}
+template <class Entries, class Match>
+Result<Reply> one_of(const char* what, const Entries& entries, Match&& match) {
+    const auto at = std::find_if(entries.begin(), entries.end(), match);
+    if (at == entries.end()) return no_such(what);
+    return Reply{200, ports::to_json(*at)};
+}
+
+std::optional<Error> check_name(const std::string& name) {
+    if (valid_slug(name)) return std::nullopt;
+    return Error{Errc::invalid_parameter, "a name is 1-64 characters of a-z 0-9 . _ - starting with a letter or digit", "path:name"};
+}
+
+void check_decimal(Fields& price, const char* key, std::string& into, std::size_t decimals) {
+    into = price.text(key, 40);
+    const auto value = metering::Decimal::parse(into);
+    const auto point = into.find('.');
+    if (!value || value->negative() || (point != std::string::npos && into.size() - point - 1 > decimals))
+        price.fail(key, "expected a decimal string that is not negative, with at most " + std::to_string(decimals) + " decimals");
+}
+
+}  // namespace
+
+std::optional<Error> Admin::only_where_authored() const {
+    if (parts_.authoring) return std::nullopt;
+    return Error{Errc::misdirected, "the configuration is authored in another region: send this request to its endpoint", {}};
+}
+
+Result<Reply> Admin::held(const Result<ports::Changed>& changed, json body, int status) {
+    if (!changed) return changed.error();
+    if (auto barrier = parts_.governance->hold(changed->epoch); !barrier) return barrier.error();
+    body["epoch"] = changed->epoch.value;
+    return Reply{status, std::move(body)};
+}
+
+Result<Reply> Admin::put_region(const Actor& actor, const std::string& name, const json& body) {
+    if (auto error = only_where_authored()) return *error;
+    if (auto error = check_name(name)) return *error;
+    Fields fields(body);
+    const ports::Region region{name, fields.text("endpoint", 512)};
+    if (!region.endpoint.starts_with("https://") && !region.endpoint.starts_with("http://127.")) fields.fail("endpoint", "expected an https:// URL");
+    if (region.endpoint.ends_with("/")) fields.fail("endpoint", "expected no slash at the end");
+    if (auto error = fields.finish()) return *error;
+    return held(parts_.catalog->put_region(region, {actor.client, "region.put", name, body}), ports::to_json(region));
+}
+Result<Reply> Admin::list_regions() const {
+    const auto all = parts_.catalog->configuration();
+    return all ? listed("regions", all->regions) : Result<Reply>(all.error());
+}
+Result<Reply> Admin::get_region(const std::string& name) const {
+    const auto all = parts_.catalog->configuration();
+    return all ? one_of("region", all->regions, [&](const auto& r) { return r.name == name; }) : Result<Reply>(all.error());
+}
+
+Result<Reply> Admin::put_product(const Actor& actor, const std::string& name, const json& body) {
+    if (auto error = only_where_authored()) return *error;
+    if (auto error = check_name(name)) return *error;
+    Fields fields(body);
+    ports::Product product;
+    product.name = name;
+    product.title = fields.text("title");
+    product.owner = fields.slug("owner");
+    product.controller = fields.slug("controller");
+    product.residency = fields.optional_slug("residency");
+    const json* mapping = fields.object("mapping");
+    const auto snapshot = now();
+    if (fields.ok() && !product.residency.empty() && snapshot->region_named(product.residency) == nullptr) fields.fail("residency", "no such region");
+    for (const auto& [key, party] : {std::pair("owner", product.owner), std::pair("controller", product.controller)})
+        if (fields.ok() && snapshot->party(party) == nullptr) fields.fail(key, "no such party");
+    if (mapping == nullptr && snapshot->product(name) == nullptr) fields.fail("mapping", "is required for a new product");
+    if (auto error = fields.finish()) return *error;
+    json stored;
+    if (mapping != nullptr) {
+        auto parsed = event::parse_mapping(*mapping, 1);
+        if (!parsed) return Error{parsed.error().code, parsed.error().detail, "/mapping" + parsed.error().pointer};
+        for (std::size_t i = 0; i < parsed->fields.size(); ++i)
+            if (!parsed->fields[i].category.empty() && !parts_.vocabulary->is_category(parsed->fields[i].category))
+                return Error{Errc::invalid_document, "unknown DPV personal-data category", "/mapping/fields/" + std::to_string(i) + "/category"};
+        stored = event::to_json(*parsed);
+    }
+    const auto changed = parts_.catalog->put_product(product, stored, {actor.client, "product.put", name, body});
+    auto reply = held(changed, {});
+    if (!reply) return reply;
+    const json epoch = reply->body["epoch"];
+    reply = get_product(name);
+    if (reply) reply->body["epoch"] = epoch;
+    return reply;
+}
+Result<Reply> Admin::list_products() const {
+    const auto all = parts_.catalog->configuration();
+    return all ? listed("products", all->products) : Result<Reply>(all.error());
+}
+Result<Reply> Admin::get_product(const std::string& name) const {
+    const auto all = parts_.catalog->configuration();
+    return all ? one_of("product", all->products, [&](const auto& p) { return p.name == name; }) : Result<Reply>(all.error());
+}
+
+Result<Reply> Admin::put_party(const Actor& actor, const std::string& name, const json& body) {
+    if (auto error = only_where_authored()) return *error;
+    if (auto error = check_name(name)) return *error;
+    Fields fields(body);
+    ports::Party party{name, fields.text("title"), fields.text("country"), fields.texts("collections", 64), fields.texts("adequacySchemes", 16)};
+    if (fields.ok() && !parts_.vocabulary->is_country(party.country)) fields.fail("country", "expected an ISO 3166-1 alpha-2 code");
+    for (std::size_t i = 0; i < party.collections.size(); ++i)
+        if (!valid_slug(party.collections[i])) fields.fail("collections/" + std::to_string(i), "expected a name");
+    if (auto error = fields.finish()) return *error;
+    return held(parts_.catalog->put_party(party, {actor.client, "party.put", name, body}), ports::to_json(party));
+}
+Result<Reply> Admin::list_parties() const {
+    const auto all = parts_.catalog->configuration();
+    return all ? listed("parties", all->parties) : Result<Reply>(all.error());
+}
+Result<Reply> Admin::get_party(const std::string& name) const {
+    const auto all = parts_.catalog->configuration();
+    return all ? one_of("party", all->parties, [&](const auto& p) { return p.name == name; }) : Result<Reply>(all.error());
+}
+
+Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, const json& body) {
+    if (auto error = only_where_authored()) return *error;
+    if (auto error = check_name(name)) return *error;
+    Fields fields(body);
+    ports::Contract c;
+    c.name = name;
+    c.party = fields.slug("party");
+    c.products = fields.texts("products", limits::policy_list_max);
+    c.purposes = fields.texts("purposes", limits::contract_purposes_max);
+    c.transfer_tools = fields.texts("transferTools", 16);
+    c.pseudonym_scope = fields.optional_slug("pseudonymScope");
+    if (c.pseudonym_scope.empty()) c.pseudonym_scope = "contract";
+    const auto state = fields.optional_text("state");
+    const auto known_state = ports::parse_contract_state(state.empty() ? "active" : state);
+    if (!known_state) fields.fail("state", "expected active, suspended or ended");
+    else c.state = *known_state;
+    c.valid_from = fields.time("validFrom");
+    c.valid_until = fields.time("validUntil");
+    if (c.valid_until.value != 0 && c.valid_until <= c.valid_from) fields.fail("validUntil", "expected a time after validFrom");
+    if (const json* price = fields.object("price")) {
+        Fields inner(*price, "/price");
+        c.price.currency = inner.text("currency");
+        if (inner.ok() && !metering::currency_exponent(c.price.currency)) inner.fail("currency", "expected an ISO 4217 code");
+        check_decimal(inner, "perEvent", c.price.per_event, 14);
+        check_decimal(inner, "perMb", c.price.per_mb, 8);
+        if (auto error = inner.finish()) return *error;
+    } else {
+        fields.fail("price", "is required: {currency, perEvent, perMb}");
+    }
+    const auto snapshot = now();
+    if (fields.ok() && snapshot->party(c.party) == nullptr) fields.fail("party", "no such party");
+    for (std::size_t i = 0; i < c.products.size(); ++i)
+        if (snapshot->product(c.products[i]) == nullptr) fields.fail("products/" + std::to_string(i), "no such product");
+    for (std::size_t i = 0; i < c.purposes.size(); ++i)
+        if (!parts_.vocabulary->purpose(c.purposes[i])) fields.fail("purposes/" + std::to_string(i), "expected a DPV purpose, dpv:...");
+    for (std::size_t i = 0; i < c.transfer_tools.size(); ++i)
+        if (!parts_.vocabulary->is_transfer_tool(c.transfer_tools[i])) fields.fail("transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
+    if (auto error = fields.finish()) return *error;
+    return held(parts_.catalog->put_contract(c, {actor.client, "contract.put", name, body}), ports::to_json(c));
+}
+Result<Reply> Admin::list_contracts() const {
+    const auto all = parts_.catalog->configuration();
+    return all ? listed("contracts", all->contracts) : Result<Reply>(all.error());
+}
+Result<Reply> Admin::get_contract(const std::string& name) const {
+    const auto all = parts_.catalog->configuration();
+    return all ? one_of("contract", all->contracts, [&](const auto& c) { return c.name == name; }) : Result<Reply>(all.error());
+}
+
+Result<std::string> Admin::audit_lines(std::string_view after, std::string_view limit) const {
+    const auto number = [](std::string_view text, std::uint64_t fallback) -> std::optional<std::uint64_t> {
+        if (text.empty()) return fallback;
+        std::uint64_t value = 0;
+        const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+        return read.ec == std::errc{} && read.ptr == text.data() + text.size() ? std::optional(value) : std::nullopt;
+    };
+    const auto from = number(after, 0), most = number(limit, 1000);
+    if (!from) return Error{Errc::invalid_parameter, "expected a sequence number", "query:after"};
+    if (!most || *most == 0 || *most > 10'000) return Error{Errc::invalid_parameter, "expected 1 to 10000", "query:limit"};
+    const auto lines = parts_.catalog->audit(*from, *most);
+    if (!lines) return lines.error();
+    std::string out;
+    for (const auto& line : *lines) out += line.line + "\n";
+    return out;
+}
+
+Result<Reply> Admin::audit_key() const { return Reply{200, {{"algorithm", "Ed25519"}, {"publicKey", parts_.audit_public_key}}}; }
+
+}  // namespace licet::app

@@ -1,0 +1,100 @@
+// The admin use cases: what policy admins, DPOs, finance, auditors and operators ask over REST. Each validates its input, makes one audited change in the
+// catalog and answers only when the change holds on every live node of the region. Who may call which is decided by route (server/control/routes.cpp).
+// Used by server/control. Thread-safe; calls block.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/app/governance.h"
+#include "server/app/tokens.h"
+#include "server/ports/catalog.h"
+#include "server/ports/event_log.h"
+
+namespace licet::app {
+
+struct Actor {
+    std::string client;
+    std::string party;
+    std::vector<std::string> roles;
+};
+
+struct Reply {
+    int status = 200;
+    nlohmann::json body;
+};
+
+class Admin {
+  public:
+    struct Parts {
+        std::shared_ptr<ports::Catalog> catalog;
+        std::shared_ptr<Governance> governance;
+        std::shared_ptr<ports::EventLog> log;
+        std::shared_ptr<const ports::Crypto> crypto;
+        std::shared_ptr<const policy::Vocabulary> vocabulary;
+        std::shared_ptr<const Clock> clock;
+        std::function<SubjectKey(std::string_view controller, std::string_view subject)> subject_digest;
+        std::function<EventIdentity(ProductNo product, std::string_view source, std::string_view id)> event_digest;
+        // Position a cursor names; refuses a cursor of another product or log.
+        std::function<Result<Offset>(std::string_view cursor, ports::LogPosition position, StreamEpoch stream_epoch)> open_cursor;
+        bool authoring = true;
+        std::string audit_public_key;  // base64url
+    };
+    explicit Admin(Parts parts) : parts_(std::move(parts)) {}
+
+    using json = nlohmann::json;
+    [[nodiscard]] Result<Reply> put_region(const Actor& actor, const std::string& name, const json& body);
+    [[nodiscard]] Result<Reply> get_region(const std::string& name) const;
+    [[nodiscard]] Result<Reply> list_regions() const;
+    [[nodiscard]] Result<Reply> put_product(const Actor& actor, const std::string& name, const json& body);
+    [[nodiscard]] Result<Reply> get_product(const std::string& name) const;
+    [[nodiscard]] Result<Reply> list_products() const;
+    [[nodiscard]] Result<Reply> put_party(const Actor& actor, const std::string& name, const json& body);
+    [[nodiscard]] Result<Reply> get_party(const std::string& name) const;
+    [[nodiscard]] Result<Reply> list_parties() const;
+    [[nodiscard]] Result<Reply> put_contract(const Actor& actor, const std::string& name, const json& body);
+    [[nodiscard]] Result<Reply> get_contract(const std::string& name) const;
+    [[nodiscard]] Result<Reply> list_contracts() const;
+
+    [[nodiscard]] Result<Reply> create_client(const Actor& actor, const json& body);
+    [[nodiscard]] Result<Reply> get_client(const std::string& id) const;
+    [[nodiscard]] Result<Reply> list_clients() const;
+    [[nodiscard]] Result<Reply> revoke_client(const Actor& actor, const std::string& id);
+    [[nodiscard]] Result<Reply> revoke_tokens(const Actor& actor, const std::string& id);
+
+    [[nodiscard]] Result<Reply> put_policy(const Actor& actor, const std::string& name, const json& body);
+    [[nodiscard]] Result<Reply> get_policy(const std::string& name) const;
+    [[nodiscard]] Result<Reply> list_policies() const;
+    [[nodiscard]] Result<Reply> activate_policy(const Actor& actor, const std::string& name, std::string_view version);
+    [[nodiscard]] Result<Reply> retire_policy(const Actor& actor, const std::string& name);
+
+    [[nodiscard]] Result<Reply> record_consents(const Actor& actor, const std::vector<json>& records);
+    [[nodiscard]] Result<Reply> withdraw_consent(const Actor& actor, const json& body);
+    [[nodiscard]] Result<Reply> query_consent(const Actor& actor, const json& body);
+
+    struct ExplainQuery {
+        std::string product, contract, offset, cursor, source, event;
+    };
+    [[nodiscard]] Result<Reply> explain(const Actor& actor, const ExplainQuery& query);
+
+    [[nodiscard]] Result<std::string> audit_lines(std::string_view after, std::string_view limit) const;  // NDJSON
+    [[nodiscard]] Result<Reply> audit_key() const;
+
+  private:
+    [[nodiscard]] std::shared_ptr<const Snapshot> now() const { return parts_.governance->snapshot(); }
+    [[nodiscard]] std::optional<Error> only_where_authored() const;
+    // Waits for the barrier and answers with `body` and the epoch.
+    [[nodiscard]] Result<Reply> held(const Result<ports::Changed>& changed, json body, int status = 200);
+    [[nodiscard]] Result<std::vector<ports::ConsentRow>> consent_rows(const json& record, const std::string& at) const;
+    [[nodiscard]] Result<Offset> find_event(const Snapshot& snapshot, const ProductEntry& product, const ExplainQuery& query) const;
+
+    const Parts parts_;
+};
+
+inline constexpr std::size_t kConsentsPerRequest = 100'000;
+
+}  // namespace licet::app

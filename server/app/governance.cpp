@@ -1,0 +1,186 @@
+#include "server/app/governance.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/limits.h"
+#include "server/ports/log.h"
+
+namespace licet::app {
+namespace {
+
+// More subjects than this in one change: everything is decided again instead of searching each tape for each of them.
+constexpr std::size_t kSubjectsOneByOne = 16;
+
+}  // namespace
+
+Governance::Governance(Parts parts) : parts_(std::move(parts)), index_(std::make_shared<policy::ConsentIndex>()) {}
+
+Governance::~Governance() { stop(); }
+
+Status Governance::load() {
+    const std::lock_guard lock(refresh_mutex_);
+    std::vector<SubjectKey> subjects;
+    const auto revision = parts_.catalog->each_consent([&](const ports::ConsentRow& row) {
+        take(row);
+        subjects.push_back(row.subject);
+    });
+    if (!revision) return revision.error();
+    revision_ = *revision;
+    const UtcMillis now = parts_.clock->utc_now();
+    for (const auto& subject : subjects) index_->set(subject, valid_purposes(subject, now));
+    index_->set_revision(revision_);
+    index_->set_ready(true);
+    // Read after the consents: the epoch it names may be ahead of them for a moment, which the next refresh mends before anything is acknowledged.
+    const auto configuration = parts_.catalog->configuration();
+    if (!configuration) return configuration.error();
+    auto epochs_before = configuration->epochs;
+    if (auto rest = parts_.catalog->consents_after(revision_); rest) {
+        for (const auto& row : *rest) {
+            take(row);
+            index_->set(row.subject, valid_purposes(row.subject, now));
+            revision_ = std::max(revision_, row.revision);
+        }
+        index_->set_revision(revision_);
+    } else {
+        return rest.error();
+    }
+    auto snapshot = build_snapshot(*configuration, parts_.region, index_, parts_.vocabulary);
+    log::info("governance.loaded", {{"epoch", epochs_before.sum().value}, {"subjects", registry_.size()}, {"consent_revision", revision_}});
+    snapshot_.store(std::move(snapshot));
+    return success();
+}
+
+void Governance::start(std::shared_ptr<DataPlane> plane) {
+    plane_ = std::move(plane);
+    parts_.cluster->acknowledge(snapshot()->epoch);
+    expirer_ = std::thread([this] { expire_loop(); });
+    parts_.catalog->watch([this] {
+        if (const auto done = refresh(); !done) log::warn("governance.refresh_failed", {{"detail", done.error().detail}});
+    });
+}
+
+void Governance::stop() {
+    parts_.catalog->stop_watching();
+    {
+        const std::lock_guard lock(refresh_mutex_);
+        stopping_ = true;
+        expiry_changed_.notify_all();
+    }
+    if (expirer_.joinable()) expirer_.join();
+}
+
+Status Governance::refresh() {
+    const std::lock_guard lock(refresh_mutex_);
+    return refresh_locked();
+}
+
+Status Governance::refresh_locked() {
+    const auto current = snapshot();
+    const auto epochs = parts_.catalog->epochs();
+    if (!epochs) return epochs.error();
+    if (epochs->sum() <= current->epoch) return success();
+
+    // Consents first: the index is shared with the snapshots in use, and must hold a withdrawal before anyone is told of the epoch.
+    const auto rows = parts_.catalog->consents_after(revision_);
+    if (!rows) return rows.error();
+    std::vector<SubjectKey> subjects;
+    for (const auto& row : *rows) {
+        take(row);
+        if (subjects.empty() || subjects.back() != row.subject) subjects.push_back(row.subject);
+        revision_ = std::max(revision_, row.revision);
+    }
+    const UtcMillis now = parts_.clock->utc_now();
+    for (const auto& subject : subjects) index_->set(subject, valid_purposes(subject, now));
+    index_->set_revision(revision_);
+
+    if (epochs->global != current->global_epoch) {
+        const auto configuration = parts_.catalog->configuration();
+        if (!configuration) return configuration.error();
+        // The configuration may be newer than the consents read above: its epoch is only claimed as far as both were read.
+        auto claimed = *configuration;
+        claimed.epochs.regional = std::min(claimed.epochs.regional, epochs->regional);
+        auto next = build_snapshot(claimed, parts_.region, index_, parts_.vocabulary);
+        const auto epoch = next->epoch;
+        snapshot_.store(std::move(next));
+        give(epoch, {}, true);
+    } else {
+        snapshot_.store(at_epoch(*current, epochs->sum()));
+        give(epochs->sum(), subjects, subjects.size() > kSubjectsOneByOne);
+    }
+    expiry_changed_.notify_all();
+    return success();
+}
+
+// Hands the change to the data plane; the cluster hears of the epoch when the last part of it has been applied everywhere on this node.
+void Governance::give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool all) {
+    auto acknowledged = [cluster = parts_.cluster, epoch] { cluster->acknowledge(epoch); };
+    if (!plane_) return;
+    // Also when nobody's consent changed: the acknowledgement must not overtake an earlier change still under way on a shard.
+    if (all || subjects.empty()) {
+        plane_->apply({epoch, snapshot(), std::nullopt}, acknowledged);
+        return;
+    }
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+        const bool last = i + 1 == subjects.size();
+        plane_->apply({epoch, snapshot(), subjects[i]}, last ? std::function<void()>(acknowledged) : [] {});
+    }
+}
+
+Status Governance::hold(GovernanceEpoch epoch) {
+    if (auto refreshed = refresh(); !refreshed)
+        return Error{Errc::barrier_incomplete, "the change is made, but this node could not read it back yet", {}};
+    const auto outstanding = parts_.cluster->await(epoch, limits::barrier_wait_max_ms);
+    if (!outstanding) return Error{Errc::barrier_incomplete, "the change is made, but the cluster state cannot be reached to confirm that it holds", {}};
+    if (!outstanding->empty())
+        return Error{Errc::barrier_incomplete, "the change is made, but " + std::to_string(outstanding->size()) + " node(s) have not confirmed it", {}};
+    return success();
+}
+
+void Governance::take(const ports::ConsentRow& row) {
+    const auto purpose = parts_.vocabulary->purpose(row.purpose);
+    if (!purpose) return;  // a purpose this build does not know is consented to by nobody
+    auto& held = registry_[row.subject];
+    std::erase_if(held, [&](const Held& h) { return h.purpose == *purpose; });
+    held.push_back({*purpose, row.status == "given" || row.status == "renewed", row.valid_until, row.revision});
+    std::stable_sort(held.begin(), held.end(), [](const Held& a, const Held& b) { return a.revision < b.revision; });
+    if (row.valid_until.value != 0) expiries_.emplace(row.valid_until.value, row.subject);
+}
+
+// In the order they were recorded: consent for P covers what is below P; a withdrawal of P takes what is below P and, because consent above P would
+// still cover it, what is above.
+policy::PurposeSet Governance::valid_purposes(const SubjectKey& subject, UtcMillis now) const {
+    policy::PurposeSet valid;
+    const auto at = registry_.find(subject);
+    if (at == registry_.end()) return valid;
+    for (const auto& held : at->second) {
+        const bool expired = held.valid_until.value != 0 && held.valid_until <= now;
+        if (held.valid && !expired) {
+            valid.add_all(parts_.vocabulary->at_or_below(held.purpose));
+            continue;
+        }
+        if (held.valid) continue;  // ran out: it gives nothing, and takes nothing that another consent gives
+        const auto &below = parts_.vocabulary->at_or_below(held.purpose), &above = parts_.vocabulary->at_or_above(held.purpose);
+        for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
+            if (below.has({p}) || above.has({p})) valid.remove({p});
+    }
+    return valid;
+}
+
+void Governance::expire_loop() {
+    std::unique_lock lock(refresh_mutex_);
+    while (!stopping_) {
+        const std::int64_t now = parts_.clock->utc_now().value;
+        std::vector<SubjectKey> due;
+        while (!expiries_.empty() && expiries_.top().first <= now) {
+            due.push_back(expiries_.top().second);
+            expiries_.pop();
+        }
+        for (const auto& subject : due) index_->set(subject, valid_purposes(subject, {now}));
+        if (!due.empty()) give(snapshot()->epoch, due, due.size() > kSubjectsOneByOne);
+        const auto wait = expiries_.empty() ? std::int64_t{60'000} : std::clamp<std::int64_t>(expiries_.top().first - now, 1, 60'000);
+        expiry_changed_.wait_for(lock, std::chrono::milliseconds(wait));
+    }
+}
+
+}  // namespace licet::app

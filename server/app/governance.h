@@ -1,0 +1,76 @@
+// Governance: keeps the node at the catalog's epoch. Loads configuration and consents, builds snapshots, hands changes to the data plane in order, and answers
+// the barrier: when an acknowledged change holds on every live node of the region. Built by main; used by Admin and by the edge (snapshot()).
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <queue>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "server/app/data_plane.h"
+#include "server/app/snapshot.h"
+#include "server/ports/catalog.h"
+#include "server/ports/cluster.h"
+
+namespace licet::app {
+
+class Governance {
+  public:
+    struct Parts {
+        std::string region;
+        std::shared_ptr<ports::Catalog> catalog;
+        std::shared_ptr<ports::Cluster> cluster;
+        std::shared_ptr<const policy::Vocabulary> vocabulary;
+        std::shared_ptr<const Clock> clock;
+    };
+    explicit Governance(Parts parts);
+    ~Governance();
+
+    // Reads everything once. Errors: unavailable.
+    [[nodiscard]] Status load();
+    // From here on changes go to `plane` (which must outlive stop()), and the catalog is watched.
+    void start(std::shared_ptr<DataPlane> plane);
+    void stop();
+
+    // Any thread.
+    [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const { return snapshot_.load(); }
+    // Catches up with the catalog; returns once the data plane was given the change. Any thread but a shard's: blocks.
+    [[nodiscard]] Status refresh();
+    // Refreshes, then waits until the epoch holds on this node and on every live node of the region, at most limits::barrier_wait_max_ms.
+    // Errors: barrier_incomplete naming how many nodes are outstanding; the change itself is made and will hold when they follow.
+    [[nodiscard]] Status hold(GovernanceEpoch epoch);
+
+  private:
+    struct Held {
+        policy::PurposeId purpose;
+        bool valid;
+        UtcMillis valid_until;
+        std::uint64_t revision;
+    };
+    void take(const ports::ConsentRow& row);
+    [[nodiscard]] policy::PurposeSet valid_purposes(const SubjectKey& subject, UtcMillis now) const;
+    [[nodiscard]] Status refresh_locked();
+    void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool all);
+    void expire_loop();
+
+    const Parts parts_;
+    std::atomic<std::shared_ptr<const Snapshot>> snapshot_;
+    std::shared_ptr<policy::ConsentIndex> index_;
+    std::shared_ptr<DataPlane> plane_;
+
+    // Lock order: refresh_mutex_, then nothing of ours.
+    std::mutex refresh_mutex_;
+    std::uint64_t revision_ = 0;
+    std::unordered_map<SubjectKey, std::vector<Held>> registry_;
+    using Expiry = std::pair<std::int64_t, SubjectKey>;
+    std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
+    std::condition_variable expiry_changed_;
+    bool stopping_ = false;
+    std::thread expirer_;
+};
+
+}  // namespace licet::app

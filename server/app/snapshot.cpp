@@ -1,0 +1,157 @@
+#include "server/app/snapshot.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "server/ports/log.h"
+
+namespace licet::app {
+namespace {
+
+template <class Map, class Key>
+const typename Map::mapped_type* find_in(const Map& map, const Key& key) {
+    const auto at = map.find(key);
+    return at == map.end() ? nullptr : &at->second;
+}
+
+std::uint64_t program_key(ContractNo contract, ProductNo product) { return std::uint64_t{contract.value} << 32 | product.value; }
+
+}  // namespace
+
+class SnapshotBuilder {
+  public:
+    SnapshotBuilder(const ports::Configuration& configuration, const std::shared_ptr<const policy::Vocabulary>& vocabulary)
+        : configuration_(configuration), vocabulary_(vocabulary), out_(std::make_shared<Snapshot>()) {}
+
+    std::shared_ptr<const Snapshot> build(std::string region, std::shared_ptr<policy::ConsentIndex> consents) {
+        out_->epoch = configuration_.epochs.sum();
+        out_->global_epoch = configuration_.epochs.global;
+        out_->region = std::move(region);
+        out_->consents = std::move(consents);
+        out_->regions_ = configuration_.regions;
+        for (const auto& p : configuration_.parties) out_->parties_.emplace(p.name, p);
+        for (const auto& c : configuration_.clients) out_->clients_.emplace(c.id, c);
+        for (const auto& p : configuration_.products) add_product(p);
+        for (const auto& p : configuration_.active_policies) add_policy(p);
+        for (const auto& c : configuration_.contracts) add_contract(c);
+        return out_;
+    }
+
+  private:
+    void add_product(const ports::Product& product) {
+        auto entry = std::make_shared<ProductEntry>();
+        entry->product = product;
+        for (std::size_t i = 0; i < product.mappings.size(); ++i) {
+            auto mapping = event::parse_mapping(product.mappings[i], static_cast<std::uint32_t>(i + 1));
+            if (!mapping) {
+                log::error("governance.mapping_unreadable", {{"product", product.name}, {"version", i + 1}});
+                return;
+            }
+            entry->mappings.push_back(std::make_shared<const event::Mapping>(*std::move(mapping)));
+        }
+        if (entry->mappings.empty()) return;
+        out_->products_.emplace(product.name, entry);
+        out_->products_by_no_.emplace(product.no, entry);
+    }
+
+    // A policy that cannot be read could have prohibited anything: nothing is compiled then.
+    void add_policy(const ports::PolicyRow& row) {
+        auto document = policy::parse_policy(row.document, *vocabulary_);
+        if (document) {
+            policies_.push_back({row.name, row.version, *std::move(document)});
+            return;
+        }
+        log::error("governance.policy_unreadable", {{"policy", row.name}, {"version", row.version}, {"pointer", document.error().pointer}});
+        policy_error_ = Error{Errc::internal, "an active policy cannot be read: everything is withheld", {}};
+    }
+
+    void add_contract(const ports::Contract& contract) {
+        auto shared = std::make_shared<const ports::Contract>(contract);
+        out_->contracts_.emplace(contract.name, shared);
+        out_->contracts_by_no_.emplace(contract.no, shared);
+        const ports::Party* party = out_->party(contract.party);
+        for (const auto& name : contract.products) {
+            const ProductEntry* product = out_->product(name);
+            if (product == nullptr) continue;
+            out_->programs_.emplace(program_key(contract.no, product->product.no), compile(contract, party, *product));
+        }
+    }
+
+    Result<std::shared_ptr<const policy::Program>> compile(const ports::Contract& contract, const ports::Party* party, const ProductEntry& product) {
+        if (policy_error_) return *policy_error_;
+        if (party == nullptr) return Error{Errc::internal, "the contract's party is unknown", {}};
+        auto program = policy::compile(entitlement_of(contract, *party, product.product.name), policies_, product.mappings, vocabulary_);
+        if (!program) {
+            log::error("governance.compile_failed", {{"contract", contract.name}, {"product", product.product.name}, {"detail", program.error().detail}});
+            return Error{Errc::internal, "the contract's rights cannot be compiled: " + program.error().detail, {}};
+        }
+        return program;
+    }
+
+    const ports::Configuration& configuration_;
+    const std::shared_ptr<const policy::Vocabulary>& vocabulary_;
+    std::shared_ptr<Snapshot> out_;
+    std::vector<policy::PolicyVersion> policies_;
+    std::optional<Error> policy_error_;
+};
+
+const ProductEntry* Snapshot::product(std::string_view name) const {
+    const auto* p = find_in(products_, std::string(name));
+    return p == nullptr ? nullptr : p->get();
+}
+const ProductEntry* Snapshot::product(ProductNo no) const {
+    const auto* p = find_in(products_by_no_, no);
+    return p == nullptr ? nullptr : p->get();
+}
+const ports::Party* Snapshot::party(std::string_view name) const { return find_in(parties_, std::string(name)); }
+const ports::Contract* Snapshot::contract(std::string_view name) const {
+    const auto* c = find_in(contracts_, std::string(name));
+    return c == nullptr ? nullptr : c->get();
+}
+const ports::Contract* Snapshot::contract(ContractNo no) const {
+    const auto* c = find_in(contracts_by_no_, no);
+    return c == nullptr ? nullptr : c->get();
+}
+const ports::Client* Snapshot::client(std::string_view id) const { return find_in(clients_, std::string(id)); }
+const ports::Region* Snapshot::region_named(std::string_view name) const {
+    const auto at = std::find_if(regions_.begin(), regions_.end(), [&](const ports::Region& r) { return r.name == name; });
+    return at == regions_.end() ? nullptr : &*at;
+}
+
+Result<const ports::Contract*> Snapshot::contract_for(std::string_view party, std::string_view product, std::string_view chosen, UtcMillis now) const {
+    const ports::Contract* found = nullptr;
+    for (const auto& [name, contract] : contracts_) {
+        const bool in_force = contract->state == ports::ContractState::active && contract->valid_from <= now &&
+                              (contract->valid_until.value == 0 || now < contract->valid_until);
+        const bool names_it = std::find(contract->products.begin(), contract->products.end(), product) != contract->products.end();
+        if (!in_force || contract->party != party || !names_it || (!chosen.empty() && chosen != name)) continue;
+        if (found != nullptr) return Error{Errc::invalid_parameter, "several contracts are in force for this product: name one", "query:contract"};
+        found = contract.get();
+    }
+    if (found == nullptr) return Error{Errc::no_contract, "no contract in force between this client's party and the product's owner names the product", {}};
+    return found;
+}
+
+Result<std::shared_ptr<const policy::Program>> Snapshot::program(ContractNo contract, ProductNo product) const {
+    const auto* found = find_in(programs_, program_key(contract, product));
+    if (found == nullptr) return Error{Errc::no_contract, "the contract does not name the product", {}};
+    return *found;
+}
+
+std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region, std::shared_ptr<policy::ConsentIndex> consents,
+                                               const std::shared_ptr<const policy::Vocabulary>& vocabulary) {
+    return SnapshotBuilder(configuration, vocabulary).build(std::move(region), std::move(consents));
+}
+
+std::shared_ptr<const Snapshot> at_epoch(const Snapshot& snapshot, GovernanceEpoch epoch) {
+    auto out = std::make_shared<Snapshot>(snapshot);
+    out->epoch = epoch;
+    return out;
+}
+
+policy::Entitlement entitlement_of(const ports::Contract& contract, const ports::Party& party, const std::string& product) {
+    return {product,           contract.name,          party.name,           party.collections,       party.country,
+            contract.purposes, contract.transfer_tools, party.adequacy_schemes, contract.pseudonym_scope};
+}
+
+}  // namespace licet::app

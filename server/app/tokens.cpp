@@ -1,0 +1,90 @@
+#include "server/app/tokens.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace licet::app {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kAudience = "licet";
+
+std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> out;
+    while (!text.empty()) {
+        const auto space = text.find(' ');
+        if (space != 0) out.emplace_back(text.substr(0, space));
+        if (space == std::string_view::npos) break;
+        text.remove_prefix(space + 1);
+    }
+    return out;
+}
+
+Error refused(const char* why) { return {Errc::invalid_token, why, "header:Authorization"}; }
+
+bool grants(const std::vector<std::string>& scopes, std::string_view wanted) {
+    return std::any_of(scopes.begin(), scopes.end(), [&](const std::string& s) {
+        return s == wanted || (s.ends_with(":*") && wanted.starts_with(std::string_view(s).substr(0, s.size() - 1)));
+    });
+}
+
+}  // namespace
+
+bool Token::allows(std::string_view verb, std::string_view product) const { return grants(scopes, std::string(verb) + ":" + std::string(product)); }
+
+Tokens::Tokens(std::string issuer, std::shared_ptr<const ports::Crypto> crypto, std::shared_ptr<const ports::Signer> signer,
+               std::shared_ptr<const ports::Verifier> verifier, std::shared_ptr<const Clock> clock)
+    : issuer_(std::move(issuer)), crypto_(std::move(crypto)), signer_(std::move(signer)), verifier_(std::move(verifier)), clock_(std::move(clock)) {}
+
+Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view id, std::string_view secret, std::string_view scope) const {
+    const ports::Client* client = snapshot.client(id);
+    // An unknown client costs the same hash and comparison as a known one.
+    const std::string known = client != nullptr ? client->secret_hash : std::string(64, '0');
+    const std::string given = secret_hash(*crypto_, client != nullptr ? std::string_view(client->secret_salt) : std::string_view("00"), secret);
+    const bool match = crypto_->equal(as_bytes(known), as_bytes(given));
+    if (client == nullptr || !match || client->revoked) return Error{Errc::invalid_client, "unknown client, wrong secret, or revoked", {}};
+    Issued out;
+    out.scopes = scope.empty() ? client->scopes : split(scope);
+    for (const auto& s : out.scopes)
+        if (!grants(client->scopes, s)) return Error{Errc::insufficient_scope, "the client may not be given a requested scope", "form:scope"};
+    std::string joined;
+    for (const auto& s : out.scopes) joined += (joined.empty() ? "" : " ") + s;
+    // Times in tokens are whole seconds: one issued in the second of a revocation is dated after it.
+    const std::int64_t now = std::max(clock_->utc_now().value / 1000, (client->tokens_valid_from.value + 999) / 1000);
+    std::array<std::uint8_t, 16> unique{};
+    crypto_->random(unique);
+    const json header{{"typ", "at+jwt"}, {"alg", "EdDSA"}};
+    const json claims{{"iss", issuer_},          {"aud", kAudience}, {"sub", id},        {"client_id", id}, {"iat", now},
+                      {"exp", now + kLifetimeSeconds}, {"jti", hex(unique)}, {"scope", joined}};
+    out.token = base64url(as_bytes(header.dump())) + "." + base64url(as_bytes(claims.dump()));
+    out.token += "." + base64url(signer_->sign(as_bytes(out.token)));
+    return out;
+}
+
+Result<Token> Tokens::check(const Snapshot& snapshot, std::string_view token) const {
+    const auto first = token.find('.'), last = token.rfind('.');
+    if (first == std::string_view::npos || first == last || token.size() > 8192) return refused("not an access token");
+    const auto signature = parse_base64url(token.substr(last + 1));
+    if (!signature || !verifier_->verify(as_bytes(token.substr(0, last)), as_bytes(*signature))) return refused("the token's signature does not verify");
+    const auto header_text = parse_base64url(token.substr(0, first)), claims_text = parse_base64url(token.substr(first + 1, last - first - 1));
+    if (!header_text || !claims_text) return refused("not an access token");
+    const json header = json::parse(*header_text, nullptr, false), claims = json::parse(*claims_text, nullptr, false);
+    const auto text = [](const json& object, const char* key) { return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : ""; };
+    if (text(header, "typ") != "at+jwt" || text(header, "alg") != "EdDSA") return refused("not an access token of this server");
+    if (text(claims, "iss") != issuer_ || text(claims, "aud") != kAudience) return refused("the token is for another server");
+    if (!claims.contains("iat") || !claims["iat"].is_number_integer() || !claims.contains("exp") || !claims["exp"].is_number_integer()) return refused("the token lacks its times");
+    Token out{text(claims, "client_id"), {claims["iat"].get<std::int64_t>() * 1000}, {claims["exp"].get<std::int64_t>() * 1000}, split(text(claims, "scope"))};
+    if (clock_->utc_now() >= out.expires_at) return refused("the token has expired");
+    const ports::Client* client = snapshot.client(out.client);
+    if (client == nullptr || client->revoked || out.issued_at < client->tokens_valid_from) return refused("the token was revoked");
+    return out;
+}
+
+std::string secret_hash(const ports::Crypto& crypto, std::string_view salt_hex, std::string_view secret) {
+    std::string salted = parse_hex(salt_hex).value_or("");
+    salted += secret;
+    return hex(crypto.sha256(as_bytes(salted)));
+}
+
+}  // namespace licet::app

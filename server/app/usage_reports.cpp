@@ -1,0 +1,129 @@
+#include "server/app/usage_reports.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+#include <tuple>
+
+namespace licet::app {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 4> kGroups{"contract", "product", "day", "region"};
+
+struct Month {
+    UtcMillis from, to;
+};
+std::optional<Month> parse_month(std::string_view text) {
+    if (text.size() != 7) return std::nullopt;
+    const std::string first = std::string(text) + "-01";
+    const auto from = parse_date(first);
+    if (!from) return std::nullopt;
+    const int year = std::stoi(first.substr(0, 4)), month = std::stoi(first.substr(5, 2));
+    char next[16];
+    std::snprintf(next, sizeof next, "%04d-%02d-01", month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1);
+    const auto to = parse_date(next);
+    if (!to) return std::nullopt;
+    return Month{*from, *to};
+}
+
+Result<std::vector<std::string>> parse_group(std::string_view text) {
+    std::vector<std::string> out{"contract"};
+    while (!text.empty()) {
+        const auto comma = text.find(',');
+        const auto item = text.substr(0, comma);
+        if (std::find(kGroups.begin(), kGroups.end(), item) == kGroups.end())
+            return Error{Errc::invalid_parameter, "expected a list of contract, product, day, region", "query:group"};
+        if (std::find(out.begin(), out.end(), item) == out.end()) out.emplace_back(item);
+        if (comma == std::string_view::npos) break;
+        text.remove_prefix(comma + 1);
+    }
+    return out;
+}
+
+std::string csv_cell(const std::string& text) {
+    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"') out += '"';
+        out += c;
+    }
+    return out + "\"";
+}
+
+}  // namespace
+
+Result<UsageReport> UsageReports::report(const Snapshot& snapshot, std::string_view period, std::string_view group, std::string_view party) const {
+    const auto month = parse_month(period);
+    if (!month) return Error{Errc::invalid_parameter, "expected YYYY-MM", "query:period"};
+    auto groups = parse_group(group);
+    if (!groups) return groups.error();
+    const auto totals = ledger_->totals(month->from, month->to, {});
+    if (!totals) return totals.error();
+    const auto by = [&](std::string_view name) { return std::find(groups->begin(), groups->end(), name) != groups->end(); };
+    const auto mine = [&](ContractNo no) {
+        const auto* contract = snapshot.contract(no);
+        return contract != nullptr && (party.empty() || contract->party == party);
+    };
+
+    std::map<std::tuple<std::string, std::string, std::string, std::string>, UsageLine> lines;
+    for (const auto& total : *totals) {
+        if (!mine(total.contract)) continue;
+        const auto& contract = *snapshot.contract(total.contract);
+        const auto* product = snapshot.product(total.product);
+        UsageLine key{contract.name, by("product") && product != nullptr ? product->product.name : "", by("day") ? total.day : "", by("region") ? total.region : ""};
+        auto& line = lines.try_emplace({key.contract, key.product, key.day, key.region}, key).first->second;
+        line.events += total.events;
+        line.bytes += total.bytes;
+    }
+    UsageReport out{std::string(period), *std::move(groups), {}, 0};
+    for (auto& [key, line] : lines) {
+        const auto& price = snapshot.contract(line.contract)->price;
+        const auto per_event = metering::Decimal::parse(price.per_event), per_mb = metering::Decimal::parse(price.per_mb);
+        if (!per_event || !per_mb) return Error{Errc::internal, "contract " + line.contract + " has no readable price", {}};
+        const auto amount = metering::rate({price.currency, *per_event, *per_mb}, line.events, line.bytes);
+        if (!amount) return Error{Errc::internal, "the amount of contract " + line.contract + " has too many digits", {}};
+        line.currency = price.currency;
+        line.amount = *amount;
+        line.exponent = metering::currency_exponent(price.currency).value_or(2);
+        out.lines.push_back(std::move(line));
+    }
+    const auto suspense = ledger_->suspense();
+    if (!suspense) return suspense.error();
+    for (const auto& [of, offsets] : *suspense)
+        if (mine(of.contract)) out.suspense_offsets += offsets;
+    return out;
+}
+
+json to_json(const UsageReport& report) {
+    json lines = json::array();
+    std::map<std::string, std::pair<metering::Decimal, int>> totals;
+    for (const auto& l : report.lines) {
+        json line{{"contract", l.contract}, {"events", l.events}, {"bytes", l.bytes}, {"currency", l.currency}, {"amount", l.amount.text(l.exponent)}};
+        if (!l.product.empty()) line["product"] = l.product;
+        if (!l.day.empty()) line["day"] = l.day;
+        if (!l.region.empty()) line["region"] = l.region;
+        lines.push_back(std::move(line));
+        totals[l.currency].first += l.amount;
+        totals[l.currency].second = l.exponent;
+    }
+    json sums = json::array();
+    for (const auto& [currency, total] : totals) sums.push_back({{"currency", currency}, {"amount", total.first.text(total.second)}});
+    return {{"period", report.period}, {"lines", std::move(lines)}, {"totals", std::move(sums)}, {"suspenseOffsets", report.suspense_offsets}};
+}
+
+std::string to_csv(const UsageReport& report) {
+    std::string out = "period";
+    for (const auto& g : report.group) out += "," + g;
+    out += ",events,bytes,currency,amount\r\n";
+    for (const auto& l : report.lines) {
+        out += report.period;
+        for (const auto& g : report.group) out += "," + csv_cell(g == "contract" ? l.contract : g == "product" ? l.product : g == "day" ? l.day : l.region);
+        out += "," + std::to_string(l.events) + "," + std::to_string(l.bytes) + "," + l.currency + "," + l.amount.text(l.exponent) + "\r\n";
+    }
+    return out;
+}
+
+}  // namespace licet::app

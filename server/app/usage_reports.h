@@ -1,0 +1,48 @@
+// Usage reports: the partner's own usage and finance's export, priced exactly. Used by the edge (partner) and the control plane (finance). Calls block.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "metering/rating.h"
+#include "server/app/snapshot.h"
+#include "server/ports/usage_ledger.h"
+
+namespace licet::app {
+
+struct UsageLine {
+    std::string contract, product, day, region;  // empty where not grouped by
+    std::uint64_t events = 0, bytes = 0;
+    std::string currency;
+    metering::Decimal amount;
+    int exponent = 2;
+};
+
+struct UsageReport {
+    std::string period;
+    std::vector<std::string> group;  // contract always first: a line has one price
+    std::vector<UsageLine> lines;
+    std::uint64_t suspense_offsets = 0;  // delivered or not: a crash left it undecided; not in the lines
+};
+
+class UsageReports {
+  public:
+    UsageReports(std::shared_ptr<ports::UsageLedger> ledger, std::string region) : ledger_(std::move(ledger)), region_(std::move(region)) {}
+
+    // `period`: "YYYY-MM" (UTC). `group`: of contract, product, day, region; contract is added when missing. `party` not empty: its contracts only.
+    // Errors: invalid_parameter (query:period, query:group), unavailable, internal when an amount has more than 38 digits.
+    [[nodiscard]] Result<UsageReport> report(const Snapshot& snapshot, std::string_view period, std::string_view group, std::string_view party) const;
+
+  private:
+    const std::shared_ptr<ports::UsageLedger> ledger_;
+    const std::string region_;
+};
+
+[[nodiscard]] nlohmann::json to_json(const UsageReport& report);
+// RFC 4180, one header line, CRLF; decimals without exponent.
+[[nodiscard]] std::string to_csv(const UsageReport& report);
+
+}  // namespace licet::app
