@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "event/mapping.h"
 #include "policy/document_model.h"
-#include "policy/json_text.h"
+#include "event/json_text.h"
 
 namespace licet::policy {
 namespace {
@@ -62,7 +62,7 @@ class Parser {
 
     bool members(const json& object, const std::string& at, const std::set<std::string_view>& known) {
         for (const auto& [key, value] : object.items())
-            if (!known.contains(key)) return fail(at + "/" + pointer_token(key), "unknown term"), false;
+            if (!known.contains(key)) return fail(at + "/" + event::pointer_token(key), "unknown term"), false;
         return true;
     }
 
@@ -312,7 +312,7 @@ class Parser {
         }
         if (out.kind != TransformKind::character_mask) return true;
         if (const auto v = in.find("licet:maskingCharacter"); v != in.end()) {
-            if (!v->is_string() || count_code_points(v->get_ref<const std::string&>()) != 1) return fail(at + "/licet:maskingCharacter", "expected one character"), false;
+            if (!v->is_string() || event::count_code_points(v->get_ref<const std::string&>()) != 1) return fail(at + "/licet:maskingCharacter", "expected one character"), false;
             out.masking_character = v->get<std::string>();
         }
         if (const auto v = in.find("licet:numberToMask"); v != in.end()) {

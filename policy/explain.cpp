@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "policy/json_text.h"
+#include "event/json_text.h"
 #include "policy/program.h"
 
 namespace licet::policy {

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "base/encoding.h"
-#include "policy/json_text.h"
+#include "event/json_text.h"
 #include "policy/program.h"
 
 namespace licet::policy {
@@ -22,10 +22,10 @@ std::uint8_t stricter(const Plan& plan, std::uint8_t a, std::uint8_t b) {
 
 bool mask(const Transform& t, std::string_view token, std::string& scratch, std::string& out) {
     std::string text;
-    if (!unescape_json(token, text)) return false;
+    if (!event::unescape_json(token, text)) return false;
     std::vector<std::string_view> points;
     for (std::string_view rest = text; !rest.empty();) {
-        const auto size = code_point_size(rest);
+        const auto size = event::code_point_size(rest);
         if (size == 0) return false;
         points.push_back(rest.substr(0, size));
         rest.remove_prefix(size);
@@ -40,7 +40,7 @@ bool mask(const Transform& t, std::string_view token, std::string& scratch, std:
     }
     scratch.clear();
     for (std::size_t i = 0; i < points.size(); ++i) scratch += masked[i] ? std::string_view(t.masking_character) : points[i];
-    append_json_string(scratch, out);
+    event::append_json_string(scratch, out);
     return true;
 }
 
@@ -51,7 +51,7 @@ bool crypto_hash(const event::Span& span, std::string_view token, std::string_vi
         if (token.find('\\') == std::string_view::npos) {
             value = token.substr(1, token.size() - 2);
         } else {
-            if (!unescape_json(token, scratch)) return false;
+            if (!event::unescape_json(token, scratch)) return false;
             value = scratch;
         }
     }

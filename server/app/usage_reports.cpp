@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <map>
 #include <tuple>
 
@@ -22,9 +21,9 @@ std::optional<Month> parse_month(std::string_view text) {
     const auto from = parse_date(first);
     if (!from) return std::nullopt;
     const int year = std::stoi(first.substr(0, 4)), month = std::stoi(first.substr(5, 2));
-    char next[16];
-    std::snprintf(next, sizeof next, "%04d-%02d-01", month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1);
-    const auto to = parse_date(next);
+    std::string next = std::to_string((month == 12 ? year + 1 : year) * 100 + (month == 12 ? 1 : month + 1));  // YYYYMM
+    next = std::string(6 - std::min<std::size_t>(next.size(), 6), '0') + next;
+    const auto to = parse_date(next.substr(0, 4) + "-" + next.substr(4, 2) + "-01");
     if (!to) return std::nullopt;
     return Month{*from, *to};
 }

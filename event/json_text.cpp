@@ -1,8 +1,8 @@
-#include "policy/json_text.h"
+#include "event/json_text.h"
 
 #include <cstdint>
 
-namespace licet::policy {
+namespace licet::event {
 namespace {
 
 void append_utf8(std::uint32_t c, std::string& out) {
@@ -133,4 +133,4 @@ std::string pointer_token(std::string_view token) {
     return out;
 }
 
-}  // namespace licet::policy
+}  // namespace licet::event

@@ -1,11 +1,11 @@
-// Text of JSON tokens: unescaping and escaping strings, code points, pointer tokens. Private to policy/; all functions are pure and refuse what is malformed.
+// Text of JSON tokens: unescaping and escaping strings, code points, pointer tokens. Used by ingest and redaction; all functions are pure and refuse what is malformed.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
-namespace licet::policy {
+namespace licet::event {
 
 // Content of a JSON string token (with its quotes) as UTF-8; false when malformed (lone surrogates, bad escapes): `out` is then unspecified.
 [[nodiscard]] bool unescape_json(std::string_view token, std::string& out);
@@ -18,4 +18,4 @@ void append_json_string(std::string_view text, std::string& out);
 // RFC 6901 escaping of one reference token.
 [[nodiscard]] std::string pointer_token(std::string_view token);
 
-}  // namespace licet::policy
+}  // namespace licet::event
