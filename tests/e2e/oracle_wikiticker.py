@@ -12,6 +12,7 @@ import pathlib
 import ssl
 import sys
 import threading
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from harness import Context, case, equal, licet_demo, main, same_list  # noqa: E402
@@ -173,18 +174,16 @@ def websocket_with_reconnect_and_kill(context):
 @case
 def pull_with_kill(context):
     for partner in ("berlin-lab", "texas-analytics"):
-        expected, events, cursor, killed = context.oracle.of(partner), [], "earliest", False
-        while True:
-            client = context.client(partner)
-            page, after = client.pull(PRODUCT, from_=cursor, limit=1500)
+        expected, killed = context.oracle.of(partner), []
+
+        def between(events, expected=expected, killed=killed):
             client.close()
-            if not page:
-                break
-            events += page
-            cursor = after
             if not killed and len(events) > len(expected) // 2:
                 context.kill_and_restart()
-                killed = True
+                killed.append(True)
+        client = context.client(partner)
+        events, _ = licet_demo.pull_all(client, PRODUCT, limit=1500, between_pages=between)
+        equal(bool(killed), True, "killed in the middle")
         compare(events, expected, f"{partner} by pull")
 
 
@@ -222,17 +221,9 @@ def loading_again_adds_nothing(context):
 
 @case
 def ohio_gets_nothing_and_is_told_why(context):
-    client = context.client("ohio-ads")
-    page, cursor = client.pull(PRODUCT, from_="earliest", limit=10_000)
-    while not page and cursor:
-        following, after = client.pull(PRODUCT, from_=cursor, limit=10_000)
-        if after == cursor or not following:
-            page = following
-            break
-        page, cursor = following, after
-    equal(page, [], "ohio-ads by pull")
+    events, _ = licet_demo.pull_all(context.client("ohio-ads"), PRODUCT, limit=10_000)
+    equal(events, [], "ohio-ads by pull")
     dpo = context.client("dpo")
-    import urllib.parse
     for identity in (context.oracle.ids[0], context.oracle.ids[-1]):
         query = urllib.parse.urlencode({"product": PRODUCT, "contract": "ohio-ads", "source": wiki_oracle.SOURCE, "event": identity})
         text = dpo.get("/v1/admin/explain?" + query).body.decode()
