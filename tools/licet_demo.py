@@ -218,15 +218,19 @@ def current_period(stack):
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m")
 
 
-def pull_all(client, product, **query):
-    """Every event from the earliest on, page after page."""
-    out, cursor = [], "earliest"
+def pull_all(client, product, from_="earliest", limit=5000, between_pages=None, **query):
+    """Every event, page after page, and the cursor at the end. A page may be empty where all of it is withheld: the end is where the cursor stays."""
+    out, cursor = [], from_
     while True:
-        events, after = client.pull(product, from_=cursor, limit=5000, **query)
-        if not events:
-            return out, after or cursor
+        events, after = client.pull(product, from_=cursor, limit=limit, **query)
         out += events
+        if after is None:
+            raise AssertionError("no Licet-Cursor")
+        if after == cursor:
+            return out, cursor
         cursor = after
+        if between_pages:
+            between_pages(out)
 
 
 def check(stack, say):
