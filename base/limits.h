@@ -51,6 +51,7 @@ inline constexpr std::size_t policy_constraint_nodes_max = 256;
 inline constexpr std::size_t policy_list_max = 1024;
 inline constexpr std::size_t contract_purposes_max = 16;
 inline constexpr std::size_t decision_memo_max_entries = 16'384;  // per view; past it, decided without memo
+inline constexpr std::size_t decision_memo_max_consent_states = 64;  // per entry: only contracts with several purposes have more than three
 
 // Queues
 inline constexpr std::size_t log_writer_queue_max_batches = 4096;

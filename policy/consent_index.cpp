@@ -1,7 +1,5 @@
 #include "policy/consent_index.h"
 
-#include <vector>
-
 namespace licet::policy {
 
 // Open addressing; a slot's key is written once, before its state is published. The set is guarded by a sequence number per slot (even: stable), so that a
@@ -30,7 +28,7 @@ struct ConsentIndex::Table {
             slot.key = key;
             for (std::size_t w = 0; w < 4; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
             slot.sequence.store(2, std::memory_order_release);
-            ++used;
+            used.fetch_add(1, std::memory_order_relaxed);
             return;
         }
         slot.sequence.store(before + 1, std::memory_order_relaxed);
@@ -42,7 +40,7 @@ struct ConsentIndex::Table {
 
     std::vector<Slot> slots;
     const std::size_t mask;
-    std::size_t used = 0;
+    std::atomic<std::size_t> used{0};
 };
 
 namespace {
@@ -55,11 +53,14 @@ std::size_t power_of_two(std::size_t at_least) {
 
 }  // namespace
 
-ConsentIndex::ConsentIndex(std::size_t expected_records) : table_(std::make_shared<Table>(power_of_two(expected_records * 2))) {}
+ConsentIndex::ConsentIndex(std::size_t expected_records) : table_(nullptr) {
+    tables_.push_back(std::make_unique<Table>(power_of_two(expected_records * 2)));
+    table_.store(tables_.back().get(), std::memory_order_release);
+}
 ConsentIndex::~ConsentIndex() = default;
 
 PurposeSet ConsentIndex::valid_purposes(const SubjectKey& subject) const noexcept {
-    const auto table = table_.load(std::memory_order_acquire);
+    Table* const table = table_.load(std::memory_order_acquire);
     Table::Slot* slot = table->find(subject);
     if (slot == nullptr) return {};
     for (;;) {
@@ -72,9 +73,9 @@ PurposeSet ConsentIndex::valid_purposes(const SubjectKey& subject) const noexcep
 }
 
 void ConsentIndex::set(const SubjectKey& subject, const PurposeSet& purposes) {
-    auto table = table_.load(std::memory_order_acquire);
-    if ((table->used + 1) * 2 > table->slots.size() && table->find(subject) == nullptr) {
-        auto larger = std::make_shared<Table>(table->slots.size() * 2);
+    Table* const table = tables_.back().get();
+    if ((table->used.load(std::memory_order_relaxed) + 1) * 2 > table->slots.size() && table->find(subject) == nullptr) {
+        auto larger = std::make_unique<Table>(table->slots.size() * 2);
         for (auto& slot : table->slots) {
             if (slot.sequence.load(std::memory_order_relaxed) == 0) continue;
             std::array<std::uint64_t, 4> words;
@@ -82,12 +83,13 @@ void ConsentIndex::set(const SubjectKey& subject, const PurposeSet& purposes) {
             larger->put(slot.key, PurposeSet::of(words));
         }
         larger->put(subject, purposes);
-        table_.store(std::move(larger), std::memory_order_release);
+        tables_.push_back(std::move(larger));
+        table_.store(tables_.back().get(), std::memory_order_release);
         return;
     }
     table->put(subject, purposes);
 }
 
-std::size_t ConsentIndex::size() const noexcept { return table_.load(std::memory_order_acquire)->used; }
+std::size_t ConsentIndex::size() const noexcept { return table_.load(std::memory_order_acquire)->used.load(std::memory_order_relaxed); }
 
 }  // namespace licet::policy

@@ -1,11 +1,13 @@
 // The in-memory consent registry of the data path: (subject, controller) -> purposes for which consent is valid now. One writer thread (the
 // control side, before it asks the shards to acknowledge), any number of wait-free readers. Entries are never removed: a withdrawal clears bits.
-// Bounded by what the catalog holds; grows by rebuilding aside and swapping.
+// Bounded by what the catalog holds; grows by rebuilding aside and publishing the larger table. Outgrown tables stay until destruction, so that no reader
+// needs a lock or a count: together they are smaller than the one in use.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/ids.h"
 #include "policy/vocabulary.h"
@@ -34,7 +36,8 @@ class ConsentIndex {
 
   private:
     struct Table;
-    std::atomic<std::shared_ptr<Table>> table_;
+    std::vector<std::unique_ptr<Table>> tables_;  // the writer's; the last one is in use
+    std::atomic<Table*> table_;
     std::atomic<std::uint64_t> revision_{0};
     std::atomic<bool> ready_{false};
 };

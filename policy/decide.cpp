@@ -33,9 +33,10 @@ class ViewDecider final : public Decider {
             const std::uint32_t state = consent_state(event.subject());
             for (const auto& [known, decision] : entry.states)
                 if (known == state) return decision;
-            entry.states.emplace_back(state, evaluate_once(event, *mapping, state));
-            entry.states.back().second.consent_probed = true;
-            return entry.states.back().second;
+            Decision decision = evaluate_once(event, *mapping, state);
+            decision.consent_probed = true;
+            if (entry.states.size() < limits::decision_memo_max_consent_states) entry.states.emplace_back(state, decision);
+            return decision;
         } catch (const std::bad_alloc&) {
             return {Reason::error};
         }

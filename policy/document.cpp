@@ -26,6 +26,8 @@ class Parser {
     Result<std::shared_ptr<const PolicyDocument>> parse(const json& document) {
         auto out = std::make_shared<PolicyDocument>();
         if (!document.is_object()) return fail("", "expected an object: an ODRL Set");
+        if (document.dump(-1, ' ', false, json::error_handler_t::replace).size() > limits::policy_document_max_bytes)
+            return fail("", "larger than " + std::to_string(limits::policy_document_max_bytes) + " bytes");
         if (!members(document, "", {"@context", "@type", "uid", "profile", "conflict", "permission", "prohibition"})) return *error_;
         if (!context(document)) return fail("/@context", "expected the ODRL context and " + std::string(kProfile));
         if (document.value("@type", json()) != "Set") return fail("/@type", "expected \"Set\"; an Offer or a Request is not evaluated");
@@ -34,6 +36,7 @@ class Parser {
         const auto uid = document.find("uid");
         if (uid == document.end() || !uid->is_string() || uid->get_ref<const std::string&>().empty()) return fail("/uid", "expected an IRI");
         out->uid = uid->get<std::string>();
+        std::set<std::string> uids;
         for (const bool prohibition : {false, true}) {
             const std::string key = prohibition ? "prohibition" : "permission";
             const auto at = document.find(key);
@@ -43,6 +46,8 @@ class Parser {
                 if (out->rules.size() == limits::policy_rules_max) return fail("/" + key, "more than " + std::to_string(limits::policy_rules_max) + " rules");
                 auto parsed = rule((*at)[i], prohibition, "/" + key + "/" + std::to_string(i));
                 if (!parsed) return *error_;
+                // A rule is known by its uid in views, audit and explanations: two of one name would be taken for one.
+                if (!uids.insert(parsed->uid).second) return fail("/" + key + "/" + std::to_string(i) + "/uid", "expected a uid that no other rule of the document has");
                 out->rules.push_back(std::move(*parsed));
             }
         }
@@ -308,7 +313,7 @@ class Parser {
         if (out.kind == TransformKind::replace) {
             const auto v = in.find("licet:replacement");
             if (v == in.end() || !v->is_string()) return fail(at + "/licet:replacement", "expected a string"), false;
-            out.replacement = v->dump();
+            event::append_json_string(v->get_ref<const std::string&>(), out.replacement);
         }
         if (out.kind != TransformKind::character_mask) return true;
         if (const auto v = in.find("licet:maskingCharacter"); v != in.end()) {

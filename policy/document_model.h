@@ -24,8 +24,19 @@ struct Constraint {
     std::string pointer;                // where in the document
 };
 
-// Strictness as design section 6.9 orders it; a larger value is stricter.
-enum class TransformKind : std::uint8_t { character_mask = 1, crypto_hash = 2, replace = 3, replace_with_info_type = 4, null = 5, redact = 6 };
+enum class TransformKind : std::uint8_t { character_mask, crypto_hash, replace, replace_with_info_type, null, redact };
+// Drop > null > constant > hash > mask. Equal ranks with different results are incomparable.
+[[nodiscard]] constexpr int strictness(TransformKind kind) noexcept {
+    switch (kind) {
+        case TransformKind::redact: return 5;
+        case TransformKind::null: return 4;
+        case TransformKind::replace:
+        case TransformKind::replace_with_info_type: return 3;
+        case TransformKind::crypto_hash: return 2;
+        case TransformKind::character_mask: return 1;
+    }
+    return 0;
+}
 
 struct Transform {
     TransformKind kind{};

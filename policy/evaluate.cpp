@@ -19,18 +19,17 @@ Ternary compare(const Constraint& c, Match&& match) {
     return of(c.op == Operator::neq || c.op == Operator::is_none_of ? !any : any);
 }
 
-// Permission for P covers Q iff Q is P or below; a prohibition of P hits Q also when Q is above P. Negations stay with "covers": what is not surely
-// inside the excepted purpose is prohibited.
+// What is P or below it is for P. What is above P may or may not be: unknown, which keeps a permission of P from covering it and lets a prohibition of P
+// hit it, negated or nested as it may be.
 Ternary evaluate_purpose(const Constraint& c, const Evaluation& e) {
     if (!e.purpose) return Ternary::unknown;
     const Vocabulary& v = *e.program.vocabulary;
-    const PurposeId q = *e.purpose;
-    const bool negated = c.op == Operator::neq || c.op == Operator::is_none_of;
-    const bool any = std::any_of(c.purposes.begin(), c.purposes.end(), [&](PurposeId p) {
-        if (c.op == Operator::eq && !e.prohibition) return p == q;
-        return v.at_or_below(p).has(q) || (e.prohibition && !negated && v.at_or_above(p).has(q));
-    });
-    return of(negated ? !any : any);
+    Ternary any = Ternary::no;
+    for (const PurposeId p : c.purposes) {
+        const Ternary one = v.at_or_below(p).has(*e.purpose) ? Ternary::yes : v.at_or_above(p).has(*e.purpose) ? Ternary::unknown : Ternary::no;
+        any = kleene_or(any, one);
+    }
+    return c.op == Operator::neq || c.op == Operator::is_none_of ? kleene_not(any) : any;
 }
 
 bool has_term(std::string_view list, std::string_view term) {
@@ -193,10 +192,9 @@ bool touches(const Transform& t, const event::Mapping& mapping, std::span<const 
 // One stated purpose (or none stated).
 Outcome decide_purpose(const CompiledProgram& program, const Facts& facts, std::optional<PurposeId> purpose, Ternary consent, const event::Mapping& mapping,
                        std::span<const event::Span> spans) {
-    Evaluation e{program, facts, purpose, consent, true};
+    const Evaluation e{program, facts, purpose, consent};
     for (const auto& p : program.prohibitions)
         if (evaluate(p.rule.constraint, e) != Ternary::no) return {Reason::prohibited, p.index, {}};
-    e.prohibition = false;
     Outcome out{Reason::no_permission, Decision::kNoRule, {}};
     bool permitted = false, near = false;
     for (const auto& p : program.permissions) {

@@ -122,10 +122,9 @@ json explain(const Program& program, const event::StoredEvent& event, const Cons
         if (!facts.names_subject) given = Ternary::yes;
         else if (stated && consents.ready()) given = valid.has(p.purposes[i]) ? Ternary::yes : Ternary::no;
         consent.push_back(given);
-        Evaluation e{p, facts, stated ? std::optional(p.purposes[i]) : std::nullopt, given, true};
+        const Evaluation e{p, facts, stated ? std::optional(p.purposes[i]) : std::nullopt, given};
         json rules = json::array();
         for (const auto& r : p.prohibitions) rules.push_back(rule_json(p, r, e));
-        e.prohibition = false;
         for (const auto& r : p.permissions) rules.push_back(rule_json(p, r, e));
         purposes.push_back({{"purpose", stated ? json(p.vocabulary->purpose_name(p.purposes[i])) : json()},
                             {"consent", facts.names_subject ? json(name(given)) : json("not needed: no data subject is named")},

@@ -54,7 +54,6 @@ struct Evaluation {
     const Facts& facts;
     std::optional<PurposeId> purpose;  // the stated purpose under evaluation; none stated: unknown
     Ternary consent = Ternary::unknown;
-    bool prohibition = false;
 };
 [[nodiscard]] Ternary evaluate(const Constraint& constraint, const Evaluation& with);
 // The first leaf (in document order) that keeps the constraint from being true; null when it is true.

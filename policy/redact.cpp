@@ -12,10 +12,10 @@ namespace {
 // The stricter of two operations on one value; kConflict when neither is.
 std::uint8_t stricter(const Plan& plan, std::uint8_t a, std::uint8_t b) {
     if (a == Plan::kKeep || a == b) return b;
-    if (a == Plan::kConflict || b == Plan::kConflict) return Plan::kConflict;
+    if (a == Plan::kConflict) return a;
     const Transform &x = plan.operations[a], &y = plan.operations[b];
-    if (x.kind != y.kind) return x.kind > y.kind ? a : b;
-    const bool same = x.replacement == y.replacement && x.masking_character == y.masking_character && x.number_to_mask == y.number_to_mask &&
+    if (strictness(x.kind) != strictness(y.kind)) return strictness(x.kind) > strictness(y.kind) ? a : b;
+    const bool same = x.kind == y.kind && x.replacement == y.replacement && x.masking_character == y.masking_character && x.number_to_mask == y.number_to_mask &&
                       x.reverse_order == y.reverse_order && x.characters_to_skip == y.characters_to_skip;
     return same ? a : Plan::kConflict;
 }
@@ -73,7 +73,10 @@ Plan make_plan(const event::Mapping& mapping, std::span<const Transform* const> 
     std::array<std::uint8_t, Plan::kTypes> keep;
     keep.fill(Plan::kKeep);
     plan.fields.assign(mapping.fields.size(), keep);
-    for (const Transform* t : transforms) {
+    // Strictest first: a conflict among weaker ones then never hides a stricter one, whatever the order of the rules.
+    std::vector<const Transform*> ordered(transforms.begin(), transforms.end());
+    std::stable_sort(ordered.begin(), ordered.end(), [](const Transform* a, const Transform* b) { return strictness(a->kind) > strictness(b->kind); });
+    for (const Transform* t : ordered) {
         if (std::any_of(plan.operations.begin(), plan.operations.end(), [&](const Transform& o) { return o == *t; })) continue;
         if (t->by_pointer && !mapping.field(t->pointer)) plan.impossible = true;
         const auto index = static_cast<std::uint8_t>(plan.operations.size());

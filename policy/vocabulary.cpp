@@ -44,7 +44,7 @@ class Builtin final : public Vocabulary {
         for (std::size_t i = 0; i + 1 < tables::kCountries.size(); i += 3) countries_.insert(tables::kCountries.substr(i, 2));
         std::set<UtcMillis> edges;
         const auto read = [&](const tables::Period& p, auto& into) {
-            const auto from = parse_date(p.from).value_or(UtcMillis{});
+            const auto from = p.from.empty() ? UtcMillis{INT64_MIN} : parse_date(p.from).value_or(UtcMillis{INT64_MIN});
             const auto until = p.until.empty() ? UtcMillis{INT64_MAX} : parse_date(p.until).value_or(UtcMillis{});
             into.emplace(p.country, Span{from, until, p.scheme});
             edges.insert(from);

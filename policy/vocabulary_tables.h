@@ -83,25 +83,28 @@ inline constexpr std::string_view kCountries =
     "TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW ";
 
 struct Period {
-    std::string_view country, from, until, scheme;  // dates, half-open; empty `until`: still; `scheme`: the certification a partial decision asks of the recipient
+    std::string_view country, from, until, scheme;  // dates, half-open; empty `from`: always; empty `until`: still; `scheme`: the certification a partial decision asks of the recipient
 };
-// Members of the European Economic Area since its start (1994) or their accession. GB: until the end of the transition period.
+// Members of the European Economic Area by accession; the first ones count at any earlier time too, so that an old event of theirs is not taken for a foreign
+// one. GB: until the end of the transition period. Then the territories with codes of their own in which Union law applies in full.
 inline constexpr Period kEea[] = {
-    {"AT", "1994-01-01", "", ""}, {"BE", "1994-01-01", "", ""}, {"BG", "2007-01-01", "", ""}, {"CY", "2004-05-01", "", ""},
-    {"CZ", "2004-05-01", "", ""}, {"DE", "1994-01-01", "", ""}, {"DK", "1994-01-01", "", ""}, {"EE", "2004-05-01", "", ""},
-    {"ES", "1994-01-01", "", ""}, {"FI", "1994-01-01", "", ""}, {"FR", "1994-01-01", "", ""}, {"GB", "1994-01-01", "2021-01-01", ""},
-    {"GR", "1994-01-01", "", ""}, {"HR", "2013-07-01", "", ""}, {"HU", "2004-05-01", "", ""}, {"IE", "1994-01-01", "", ""},
-    {"IS", "1994-01-01", "", ""}, {"IT", "1994-01-01", "", ""}, {"LI", "1995-05-01", "", ""}, {"LT", "2004-05-01", "", ""},
-    {"LU", "1994-01-01", "", ""}, {"LV", "2004-05-01", "", ""}, {"MT", "2004-05-01", "", ""}, {"NL", "1994-01-01", "", ""},
-    {"NO", "1994-01-01", "", ""}, {"PL", "2004-05-01", "", ""}, {"PT", "1994-01-01", "", ""}, {"RO", "2007-01-01", "", ""},
-    {"SE", "1994-01-01", "", ""}, {"SI", "2004-05-01", "", ""}, {"SK", "2004-05-01", "", ""},
+    {"AT", "", "", ""}, {"BE", "", "", ""}, {"BG", "2007-01-01", "", ""}, {"CY", "2004-05-01", "", ""},
+    {"CZ", "2004-05-01", "", ""}, {"DE", "", "", ""}, {"DK", "", "", ""}, {"EE", "2004-05-01", "", ""},
+    {"ES", "", "", ""}, {"FI", "", "", ""}, {"FR", "", "", ""}, {"GB", "", "2021-01-01", ""},
+    {"GR", "", "", ""}, {"HR", "2013-07-01", "", ""}, {"HU", "2004-05-01", "", ""}, {"IE", "", "", ""},
+    {"IS", "", "", ""}, {"IT", "", "", ""}, {"LI", "1995-05-01", "", ""}, {"LT", "2004-05-01", "", ""},
+    {"LU", "", "", ""}, {"LV", "2004-05-01", "", ""}, {"MT", "2004-05-01", "", ""}, {"NL", "", "", ""},
+    {"NO", "", "", ""}, {"PL", "2004-05-01", "", ""}, {"PT", "", "", ""}, {"RO", "2007-01-01", "", ""},
+    {"SE", "", "", ""}, {"SI", "2004-05-01", "", ""}, {"SK", "2004-05-01", "", ""},
+    {"AX", "", "", ""},           {"GF", "", "", ""},           {"GI", "", "2021-01-01", ""}, {"GP", "", "", ""},
+    {"MF", "", "", ""},           {"MQ", "", "", ""},           {"RE", "", "", ""},           {"YT", "2014-01-01", "", ""},
 };
 
 // Adequacy decisions: from adoption. US: Safe Harbor until Schrems I, Privacy Shield until Schrems II, the Data Privacy Framework since.
 inline constexpr Period kAdequate[] = {
     {"AD", "2010-10-19", "", ""}, {"AR", "2003-06-30", "", ""}, {"BR", "2026-01-27", "", ""},
     {"CA", "2001-12-20", "", "ca-pipeda"}, {"CH", "2000-07-26", "", ""}, {"FO", "2010-03-05", "", ""},
-    {"GB", "2021-06-28", "2032-01-01", ""}, {"GG", "2003-11-21", "", ""}, {"IL", "2011-01-31", "", ""},
+    {"GB", "2021-06-28", "2031-12-27", ""}, {"GG", "2003-11-21", "", ""}, {"IL", "2011-01-31", "", ""},
     {"IM", "2004-04-28", "", ""}, {"JE", "2008-05-08", "", ""}, {"JP", "2019-01-23", "", "jp-appi"},
     {"KR", "2021-12-17", "", "kr-pipa"}, {"NZ", "2012-12-19", "", ""}, {"US", "2000-07-26", "2015-10-06", "us-safe-harbor"},
     {"US", "2016-07-12", "2020-07-16", "eu-us-privacy-shield"}, {"US", "2023-07-10", "", "eu-us-dpf"}, {"UY", "2012-08-21", "", ""},
