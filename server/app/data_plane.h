@@ -15,6 +15,9 @@ struct EpochChange {
     std::shared_ptr<const Snapshot> snapshot;
     // Set when the change is to this subject's consent alone (the index already holds it): only frames that name the subject are affected.
     std::optional<SubjectKey> subject;
+    // Without `subject`: consents of many subjects may have changed, so that no frame encoded before may be written. False: the configuration changed, and
+    // views whose key stayed the same are untouched.
+    bool consents = true;
 };
 
 class DataPlane {

@@ -103,27 +103,27 @@ Status Governance::refresh_locked() {
         auto next = build_snapshot(claimed, parts_.region, index_, parts_.vocabulary);
         const auto epoch = next->epoch;
         snapshot_.store(std::move(next));
-        give(epoch, {}, true);
+        give(epoch, subjects, true);
     } else {
         snapshot_.store(at_epoch(*current, epochs->sum()));
-        give(epochs->sum(), subjects, subjects.size() > kSubjectsOneByOne);
+        give(epochs->sum(), subjects, false);
     }
     expiry_changed_.notify_all();
     return success();
 }
 
 // Hands the change to the data plane; the cluster hears of the epoch when the last part of it has been applied everywhere on this node.
-void Governance::give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool all) {
+void Governance::give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration) {
     auto acknowledged = [cluster = parts_.cluster, epoch] { cluster->acknowledge(epoch); };
     if (!plane_) return;
     // Also when nobody's consent changed: the acknowledgement must not overtake an earlier change still under way on a shard.
-    if (all || subjects.empty()) {
-        plane_->apply({epoch, snapshot(), std::nullopt}, acknowledged);
+    if (configuration || subjects.empty() || subjects.size() > kSubjectsOneByOne) {
+        plane_->apply({epoch, snapshot(), std::nullopt, !subjects.empty()}, acknowledged);
         return;
     }
     for (std::size_t i = 0; i < subjects.size(); ++i) {
         const bool last = i + 1 == subjects.size();
-        plane_->apply({epoch, snapshot(), subjects[i]}, last ? std::function<void()>(acknowledged) : [] {});
+        plane_->apply({epoch, snapshot(), subjects[i], true}, last ? std::function<void()>(acknowledged) : [] {});
     }
 }
 
@@ -177,7 +177,7 @@ void Governance::expire_loop() {
             expiries_.pop();
         }
         for (const auto& subject : due) index_->set(subject, valid_purposes(subject, {now}));
-        if (!due.empty()) give(snapshot()->epoch, due, due.size() > kSubjectsOneByOne);
+        if (!due.empty()) give(snapshot()->epoch, due, false);
         const auto wait = expiries_.empty() ? std::int64_t{60'000} : std::clamp<std::int64_t>(expiries_.top().first - now, 1, 60'000);
         expiry_changed_.wait_for(lock, std::chrono::milliseconds(wait));
     }

@@ -54,7 +54,7 @@ class Governance {
     void take(const ports::ConsentRow& row);
     [[nodiscard]] policy::PurposeSet valid_purposes(const SubjectKey& subject, UtcMillis now) const;
     [[nodiscard]] Status refresh_locked();
-    void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool all);
+    void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration);
     void expire_loop();
 
     const Parts parts_;

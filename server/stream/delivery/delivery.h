@@ -15,6 +15,7 @@
 #include "server/ports/event_log.h"
 #include "server/ports/metrics.h"
 #include "server/ports/usage_journal.h"
+#include "server/ports/usage_ledger.h"
 #include "server/stream/transport.h"
 
 namespace licet::stream {
@@ -51,8 +52,8 @@ struct DeliveryServices {
     // One per shard thread.
     std::function<std::unique_ptr<policy::Pseudonymiser>()> make_pseudonymiser;
     std::function<std::unique_ptr<ports::Siv>()> make_siv;
-    // Ranges the ledger and the unflushed journal already hold as billed for a contract's product partition; called off the shard threads, may block.
-    std::function<Result<std::vector<std::pair<Offset, Offset>>>(ContractNo, ProductNo, Partition, StreamEpoch)> billed_ranges;
+    // What the ledger holds of a contract's product partition when its meter is first needed on this node; called off the shard threads, may block.
+    std::function<Result<ports::UsageRanges>(const ports::UsageOf&)> usage_ranges;
     int log_reader_threads = 2;
 };
 
@@ -72,8 +73,9 @@ class Delivery : public app::DataPlane {
     // From the log's writer thread: shares the batch with every shard.
     virtual void on_appended(std::shared_ptr<const ports::LogBatch> batch) = 0;
 
-    // Ends all streams at a frame boundary with the reconnect hint (WebSocket 1012, SSE comment and retry) within `within_ms`, journals what was delivered, then calls `done`.
-    virtual void drain(int within_ms, std::function<void()> done) = 0;
+    // Ends all streams: at a frame boundary with the reconnect hint (WebSocket 1012, SSE comment), or at once where the peer does not read. Journals what was
+    // delivered, then calls `done`.
+    virtual void drain(std::function<void()> done) = 0;
 
     // False: a node that must not deliver (lease lost, journal failed, consent state unreachable) writes no further event until true.
     virtual void set_delivering(bool on) = 0;

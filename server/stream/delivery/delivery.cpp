@@ -1,0 +1,71 @@
+#include "server/stream/delivery/delivery.h"
+
+#include <atomic>
+
+#include "server/stream/delivery/shard.h"
+
+namespace licet::stream {
+namespace {
+
+// Runs `done` when the last of `count` shards has called it.
+std::function<void()> after_all(std::size_t count, std::function<void()> done) {
+    auto left = std::make_shared<std::atomic<std::size_t>>(count);
+    return [left, done = std::move(done)] {
+        if (left->fetch_sub(1) == 1 && done) done();
+    };
+}
+
+class AllShards final : public Delivery {
+  public:
+    AllShards(std::vector<boost::asio::io_context*> shards, DeliveryServices services, std::shared_ptr<const app::Snapshot> snapshot)
+        : services_(std::move(services)), meters_(services_.usage_ranges), readers_(services_.log_reader_threads) {
+        for (auto* io : shards) {
+            shards_.push_back(std::make_unique<Shard>(*io, services_, meters_, readers_, snapshot, [this] { wake_all(); }));
+        }
+    }
+    ~AllShards() override { readers_.stop(); }
+
+    void serve(std::size_t shard, ReadRequest request, std::unique_ptr<Transport> connection, Handback handback) override {
+        shards_[shard]->serve(std::move(request), std::move(connection), std::move(handback));
+    }
+
+    void on_appended(std::shared_ptr<const ports::LogBatch> batch) override {
+        for (auto& shard : shards_) shard->post([&shard, batch] { shard->on_batch(batch); });
+    }
+
+    void apply(app::EpochChange change, std::function<void()> acknowledged) override {
+        const auto done = after_all(shards_.size(), std::move(acknowledged));
+        for (auto& shard : shards_)
+            shard->post([&shard, change, done] {
+                shard->apply(change);
+                done();
+            });
+    }
+
+    void drain(std::function<void()> done) override {
+        const auto all = after_all(shards_.size(), std::move(done));
+        for (auto& shard : shards_) shard->post([&shard, all] { shard->drain(all); });
+    }
+
+    void set_delivering(bool on) override {
+        for (auto& shard : shards_) shard->post([&shard, on] { shard->set_delivering(on); });
+    }
+
+  private:
+    void wake_all() {
+        for (auto& shard : shards_) shard->post([&shard] { shard->wake(); });
+    }
+
+    const DeliveryServices services_;
+    Meters meters_;
+    Readers readers_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace
+
+std::shared_ptr<Delivery> Delivery::create(std::vector<boost::asio::io_context*> shards, DeliveryServices services, std::shared_ptr<const app::Snapshot> snapshot) {
+    return std::make_shared<AllShards>(std::move(shards), std::move(services), std::move(snapshot));
+}
+
+}  // namespace licet::stream

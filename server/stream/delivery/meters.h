@@ -1,0 +1,37 @@
+// The meters of a node: one per contract, product partition and stream epoch, shared by the sessions of all shards. Loads what the ledger holds when a meter is
+// first needed. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "base/guarded.h"
+#include "metering/contract_meter.h"
+#include "server/ports/usage_ledger.h"
+
+namespace licet::stream {
+
+struct Meter {
+    explicit Meter(ports::UsageRanges ranges) : meter(std::move(ranges.billed)), suspense(std::move(ranges.suspense)) {}
+    metering::ContractMeter meter;
+    metering::IntervalSet suspense;  // what an ended start of a node left undecided
+};
+using SharedMeter = std::shared_ptr<Guarded<Meter>>;
+
+class Meters {
+  public:
+    using Load = std::function<Result<ports::UsageRanges>(const ports::UsageOf&)>;
+    explicit Meters(Load load) : load_(std::move(load)) {}
+
+    // Null when it was not needed before.
+    [[nodiscard]] SharedMeter known(const ports::UsageOf& of) const;
+    // Blocks on the ledger the first time: never on a shard thread.
+    [[nodiscard]] Result<SharedMeter> get(const ports::UsageOf& of);
+
+  private:
+    const Load load_;
+    Guarded<std::map<ports::UsageOf, SharedMeter>> meters_;
+};
+
+}  // namespace licet::stream

@@ -1,0 +1,83 @@
+// The pull page: gathered from the log, then written like a tape with a response head.
+#include <algorithm>
+
+#include "base/limits.h"
+#include "server/stream/delivery/cursor.h"
+#include "server/stream/delivery/session.h"
+#include "server/stream/delivery/shard.h"
+
+namespace licet::stream {
+namespace {
+
+constexpr int kPageReadsMax = 64;  // a page that found nothing in so many reads is answered empty, with the cursor moved on
+
+}  // namespace
+
+void Session::gather() {
+    if (ended_ || reading_ || page_done_) return;
+    const auto bounds = shard_.services().log->bounds(view_->position());
+    const bool full = page_events_ >= request_.limit || own_->size() >= limits::pull_page_max_bytes || page_reads_ >= kPageReadsMax || until_reached_;
+    if (full || next_ >= bounds.end) {
+        const bool wait = !full && page_events_ == 0 && shard_.now_ns() < page_deadline_ns_;
+        if (!wait) return write_page();
+        page_waiting_ = true;  // the next batch or the deadline goes on
+        return;
+    }
+    reading_ = true;
+    ++page_reads_;
+    auto read = [self = shared_from_this(), position = view_->position(), from = next_] {
+        auto batch = self->shard_.services().log->read(position, from, limits::catch_up_batch_max_events, limits::catch_up_batch_max_bytes);
+        self->shard_.post([self, from, batch = std::move(batch)] {
+            self->reading_ = false;
+            if (self->ended_) return;
+            if (!batch) {
+                self->started_ = false;
+                return self->refuse(batch.error());
+            }
+            if (from == self->next_) self->gathered(**batch);
+            else self->gather();  // the page was begun anew meanwhile
+        });
+    };
+    if (shard_.readers().submit(std::move(read))) return;
+    started_ = false;
+    refuse({Errc::overloaded, "too many reads wait for the log", {}});
+}
+
+void Session::gathered(const ports::LogBatch& batch) {
+    const auto before = own_->totals(0, ~Offset{0}).events;
+    until_reached_ = view_->encode(batch, request_.format, *own_, request_.until, request_.limit - page_events_, limits::pull_page_max_bytes - std::min<std::size_t>(own_->size(), limits::pull_page_max_bytes));
+    page_events_ += own_->totals(0, ~Offset{0}).events - before;
+    next_ = own_->head();
+    gather();
+}
+
+void Session::write_page() {
+    page_done_ = true;
+    std::array<char, kCursorText> cursor{};
+    if (!seal_cursor(shard_.siv(), {request_.product, {0}, stream_epoch_, own_->head()}, cursor.data())) {
+        started_ = false;
+        return refuse({Errc::internal, "the page's cursor cannot be made", {}});
+    }
+    const bool batch = request_.format == WireFormat::batch_json;
+    const std::string tail = batch ? (page_events_ == 0 ? "[]" : "]") : "";
+    std::string head = "HTTP/1.1 200 OK\r\nContent-Type: ";
+    head += batch ? "application/cloudevents-batch+json" : "application/x-ndjson";
+    head += "\r\nCache-Control: no-store\r\nContent-Length: " + std::to_string(own_->size() + tail.size()) + "\r\nLicet-Cursor: " + std::string(cursor.data(), cursor.size()) +
+            "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") + "\r\n" + request_.extra_headers + "\r\n";
+    // The page again behind its head, with the same entries.
+    auto page = std::make_unique<Tape>(own_->begin());
+    page->append_raw(head);
+    if (!request_.head_only) {
+        page->append_part(*own_, 0, own_->end());
+        page->advance(own_->head());
+        page->append_raw(tail);
+    } else {
+        page->advance(metered_);
+    }
+    next_ = metered_;
+    own_ = std::move(page);
+    at_ = 0;
+    write();
+}
+
+}  // namespace licet::stream

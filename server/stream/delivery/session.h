@@ -1,0 +1,101 @@
+// Session: one subscriber's connection. A position on a tape (the view's live one, or its own while it catches up), a socket, and the meter of its contract.
+// It never queues: what it has not taken is on the tape or in the log. One shard thread; owned by the shard.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/stream/delivery/delivery.h"
+#include "server/stream/delivery/frames.h"
+#include "server/stream/delivery/meters.h"
+#include "server/stream/delivery/view.h"
+
+namespace licet::stream {
+
+class Shard;
+
+class Session : public std::enable_shared_from_this<Session> {
+  public:
+    Session(Shard& shard, ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback);
+
+    // Finds where to start, then streams or writes the page.
+    void start();
+
+    // The shard has new events, or may deliver (again), or an intent became durable.
+    void advance();
+    void tick(UtcMillis now, std::int64_t now_ns);
+    // Ends at a frame boundary with a reason, or at once where there is none.
+    void end(CloseCode code, std::string_view reason);
+
+    // Before the live tape drops bytes below `start`, or is restarted: leaves it, taking the rest of the frame under way along.
+    void leave_live();
+    // The consent of a subject changed. False: the session was caught inside a frame that names the subject and is gone.
+    bool on_subject(std::uint64_t subject);
+    // All that was encoded is void. False as above.
+    bool on_new_generation(std::shared_ptr<View> view);
+
+    [[nodiscard]] const ReadRequest& request() const noexcept { return request_; }
+    [[nodiscard]] const std::shared_ptr<View>& view() const noexcept { return view_; }
+    [[nodiscard]] bool on_live() const noexcept { return live_; }
+    [[nodiscard]] std::uint64_t position() const noexcept { return at_; }
+    [[nodiscard]] bool ended() const noexcept { return ended_; }
+
+  private:
+    [[nodiscard]] bool pull() const noexcept { return request_.format == WireFormat::ndjson || request_.format == WireFormat::batch_json; }
+    [[nodiscard]] Tape& tape() noexcept { return live_ ? *view_->live_if(request_.format) : *own_; }
+    [[nodiscard]] ports::UsageOf usage_of() const noexcept;
+
+    // Start, in order; each may wait for a reader.
+    void place();
+    void load_meter();
+    void settle_suspense();
+    void open_stream();
+
+    void write();                          // as much as socket and meter take
+    void wrote(std::uint64_t from);        // accounts for bytes [from, at_)
+    void next();                           // the tape is written: live tape, log, or wait
+    void read_log();
+    void took(const ports::LogBatch& batch);
+    void want_intent();
+    void listen();                         // streams: for the peer's close and control frames
+    void on_readable();
+    void write_control();
+
+    // Pull pages.
+    void gather();
+    void gathered(const ports::LogBatch& batch);
+    void write_page();
+
+    void refuse(Error error);              // nothing written yet: gives the connection back
+    void gone();                           // the connection ended
+    [[nodiscard]] bool under_way() noexcept;  // inside a frame, or TLS holds bytes of one
+    [[nodiscard]] std::uint64_t under_way_end() noexcept;
+
+    Shard& shard_;
+    ReadRequest request_;
+    std::unique_ptr<Transport> connection_;
+    Delivery::Handback handback_;
+    std::shared_ptr<View> view_;
+    StreamEpoch stream_epoch_;
+    SharedMeter meter_;
+
+    std::unique_ptr<Tape> own_;
+    bool live_ = false;
+    std::uint64_t at_ = 0;    // byte position on tape()
+    Offset next_ = 0;         // first offset not accounted for: all below was written or withheld
+    Offset metered_ = 0;      // where the next delivered range starts
+
+    std::string control_;     // pings, pongs, heartbeats: written between frames
+    WebsocketReader websocket_;
+    bool started_ = false, ended_ = false, blocked_ = false, reading_ = false, until_reached_ = false;
+    std::int64_t progressed_ns_ = 0, wrote_ns_ = 0;
+    // Pull.
+    std::size_t page_events_ = 0;
+    int page_reads_ = 0;
+    std::int64_t page_deadline_ns_ = 0;
+    bool page_waiting_ = false, page_done_ = false;
+};
+
+}  // namespace licet::stream

@@ -1,0 +1,233 @@
+#include "server/stream/delivery/shard.h"
+
+#include <chrono>
+
+#include "base/limits.h"
+#include "server/ports/log.h"
+
+namespace licet::stream {
+
+Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers, std::shared_ptr<const app::Snapshot> snapshot,
+             std::function<void()> wake_all_shards)
+    : io_(io),
+      services_(services),
+      meters_(meters),
+      readers_(readers),
+      snapshot_(std::move(snapshot)),
+      wake_all_shards_(std::move(wake_all_shards)),
+      journal_timer_(io),
+      tick_timer_(io),
+      bytes_written_(&services.metrics->counter("licet_stream_written_bytes_total", "Bytes written to subscribers")),
+      sessions_gauge_(&services.metrics->gauge("licet_stream_sessions", "Open subscriptions and pull requests")) {
+    tools_.pseudonymiser = services.make_pseudonymiser();
+    tools_.siv = services.make_siv();
+    tools_.clock = services.clock;
+    tools_.delivered = &services.metrics->counter("licet_decisions_total", "Events decided per view", {{"outcome", "delivered"}});
+    tools_.withheld = &services.metrics->counter("licet_decisions_total", "Events decided per view", {{"outcome", "withheld"}});
+    tools_.failed = &services.metrics->counter("licet_decision_failures_total", "Events withheld because they could not be read, redacted or sealed");
+    boost::asio::post(io_, [this] { start_ticking(); });
+}
+
+void Shard::start_ticking() {
+    tick_timer_.expires_after(std::chrono::seconds(1));
+    tick_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        const auto now = services_.clock->utc_now();
+        const auto ns = now_ns();
+        const auto all = std::vector(sessions_.begin(), sessions_.end());
+        for (const auto& session : all) session->tick(now, ns);
+        if (!draining_) start_ticking();
+    });
+}
+
+Result<std::shared_ptr<View>> Shard::view_for(const ReadRequest& request, StreamEpoch stream_epoch) {
+    const auto program = snapshot_->program(request.contract, request.product);
+    if (!program) return program.error();
+    const auto key = std::pair(request.product, (*program)->view_key());
+    if (const auto at = views_.find(key); at != views_.end()) return at->second;
+    if (views_.size() >= limits::views_max_per_shard) return Error{Errc::overloaded, "too many different views on this node", {}};
+    auto view = std::make_shared<View>(ports::LogPosition{request.product, {0}}, stream_epoch, *program, snapshot_->consents, tools_);
+    views_.emplace(key, view);
+    return view;
+}
+
+void Shard::left(const std::shared_ptr<View>& view) {
+    if (--view->sessions > 0) return;
+    const auto at = views_.find({view->position().product, view->key()});
+    if (at != views_.end() && at->second == view) views_.erase(at);
+}
+
+void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback) {
+    CloseCode code{};
+    std::string_view reason;
+    if (draining_) return handback(std::move(connection), Error{Errc::draining, "this node is going away: connect again", {}});
+    if (!delivering()) return handback(std::move(connection), Error{Errc::unavailable, "this node may not deliver at the moment", {}});
+    // The request was authorised under a snapshot that may have been replaced since.
+    if (!still_allowed(request, code, reason)) return handback(std::move(connection), Error{Errc::invalid_token, std::string(reason), {}});
+    auto session = std::make_shared<Session>(*this, std::move(request), std::move(connection), std::move(handback));
+    sessions_.insert(session);
+    sessions_gauge_->add(1);
+    session->start();
+}
+
+void Shard::forget(const std::shared_ptr<Session>& session) {
+    awaiting_intent_.erase(session);
+    if (sessions_.erase(session) == 0) return;
+    sessions_gauge_->add(-1);
+    if (session->view()) left(session->view());
+}
+
+void Shard::on_batch(const std::shared_ptr<const ports::LogBatch>& batch) {
+    for (auto& [key, view] : views_) {
+        if (view->position() != batch->position) continue;
+        view->append_live(*batch);
+        trim(*view);
+    }
+    // Batches that queued up behind this one are taken before anyone writes: under load writes grow instead of multiplying.
+    if (flush_posted_) return;
+    flush_posted_ = true;
+    post([this] { flush_live(); });
+}
+
+void Shard::flush_live() {
+    flush_posted_ = false;
+    const auto all = std::vector(sessions_.begin(), sessions_.end());
+    for (const auto& session : all) session->advance();
+}
+
+// Sessions that would lose their place leave the tape first and catch up from the log.
+void Shard::trim(View& view) {
+    for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse}) {
+        Tape* tape = view.live_if(format);
+        if (tape == nullptr || tape->size() <= limits::tape_max_bytes) continue;
+        const std::uint64_t start = tape->trimmed_start(limits::tape_max_bytes);
+        for (const auto& session : sessions_)
+            if (session->view().get() == &view && session->request().format == format && session->on_live() && session->position() < start) session->leave_live();
+        tape->trim(limits::tape_max_bytes);
+    }
+}
+
+void Shard::wake() {
+    const auto waiting = std::move(awaiting_intent_);
+    awaiting_intent_.clear();
+    for (const auto& session : waiting) session->advance();
+}
+
+void Shard::set_delivering(bool on) {
+    delivering_ = on;
+    if (on) flush_live();
+}
+
+void Shard::journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter) {
+    ports::UsageRecord record{ports::UsageKind::intent, of.contract, of.product, of.partition, of.stream_epoch, range.from, range.to, 0, 0, services_.clock->utc_now()};
+    auto durable = [meter, range, wake = wake_all_shards_](const Status& status) {
+        meter->with([&](Meter& m) { status.ok() ? m.meter.intent_durable(range) : m.meter.intent_failed(range); });
+        wake();
+    };
+    if (services_.journal->append({record}, durable)) return;
+    meter->with([&](Meter& m) { m.meter.intent_failed(range); });
+    if (!journal_failed_) log::error("delivery.journal_refused");
+    journal_failed_ = true;  // nothing leaves that could not be billed
+}
+
+void Shard::delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals) {
+    auto& records = pending_[of];
+    if (!records.empty() && records.back().to == from) {
+        records.back().to = to;
+        records.back().events += totals.events;
+        records.back().bytes += totals.billed;
+    } else {
+        records.push_back({ports::UsageKind::delivered, of.contract, of.product, of.partition, of.stream_epoch, from, to, totals.events, totals.billed, services_.clock->utc_now()});
+    }
+    if (journal_timer_set_) return;
+    journal_timer_set_ = true;
+    journal_timer_.expires_after(std::chrono::milliseconds(limits::delivered_record_interval_ms));
+    journal_timer_.async_wait([this](const boost::system::error_code&) { flush_delivered(); });
+}
+
+void Shard::flush_delivered() {
+    journal_timer_set_ = false;
+    std::vector<ports::UsageRecord> all;
+    for (auto& [of, records] : pending_) all.insert(all.end(), records.begin(), records.end());
+    pending_.clear();
+    if (all.empty()) return;
+    if (const auto done = services_.journal->append(std::move(all), {}); !done) {
+        // What was sent stays inside its intent: it becomes suspense, and this node sends nothing more.
+        log::error("delivery.journal_refused");
+        journal_failed_ = true;
+    }
+}
+
+bool Shard::still_allowed(const ReadRequest& request, CloseCode& code, std::string_view& reason) const {
+    const auto* client = snapshot_->client(request.client);
+    code = CloseCode::token_revoked;
+    reason = "the token was revoked";
+    if (client == nullptr || client->revoked || request.token_issued_at < client->tokens_valid_from) return false;
+    const auto* contract = snapshot_->contract(request.contract);
+    const auto now = services_.clock->utc_now();
+    code = CloseCode::policy_violation;
+    reason = "the contract is not in force";
+    return contract != nullptr && contract->state == ports::ContractState::active && contract->party == client->party && contract->valid_from <= now &&
+           (contract->valid_until.value == 0 || now < contract->valid_until);
+}
+
+void Shard::apply(const app::EpochChange& change) {
+    snapshot_ = change.snapshot;
+    if (change.subject) apply_subject(change.subject->low64());
+    else apply_generation(change.consents);
+}
+
+void Shard::apply_subject(std::uint64_t subject) {
+    const auto all = std::vector(sessions_.begin(), sessions_.end());
+    for (const auto& session : all) session->on_subject(subject);
+    // A live tape that still names the subject is not for anyone who joins later.
+    for (auto& [key, view] : views_)
+        for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse}) {
+            Tape* tape = view->live_if(format);
+            if (tape == nullptr || !tape->names(subject, tape->start())) continue;
+            for (const auto& session : all)
+                if (!session->ended() && session->view() == view && session->request().format == format) session->leave_live();
+            view->restart_live(format);
+            for (const auto& session : all)
+                if (!session->ended() && session->view() == view) post([session] { session->advance(); });
+        }
+}
+
+void Shard::apply_generation(bool consents) {
+    const auto all = std::vector(sessions_.begin(), sessions_.end());
+    for (const auto& session : all) {
+        CloseCode code{};
+        std::string_view reason;
+        if (!still_allowed(session->request(), code, reason)) {
+            session->end(code, reason);
+            continue;
+        }
+        if (!session->view()) continue;
+        const auto program = snapshot_->program(session->request().contract, session->request().product);
+        if (!program) {
+            session->end(CloseCode::policy_violation, "the contract gives no rights to this product any more");
+            continue;
+        }
+        const bool moved = (*program)->view_key() != session->view()->key();
+        if (!moved && !consents) continue;
+        auto view = view_for(session->request(), {services_.log->bounds(session->view()->position()).stream_epoch});
+        if (!view) session->end(CloseCode::internal, "no view");
+        else session->on_new_generation(*std::move(view));
+    }
+    if (!consents) return;
+    for (auto& [key, view] : views_)
+        for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
+            if (view->live_if(format) != nullptr) view->restart_live(format);
+}
+
+void Shard::drain(std::function<void()> done) {
+    draining_ = true;
+    const auto all = std::vector(sessions_.begin(), sessions_.end());
+    for (const auto& session : all) session->end(CloseCode::service_restart, "this node is restarting: reconnect with the last cursor");
+    flush_delivered();
+    tick_timer_.cancel();
+    journal_timer_.cancel();
+    done();
+}
+
+}  // namespace licet::stream

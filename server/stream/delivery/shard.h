@@ -1,0 +1,81 @@
+// Shard: the views and sessions of one core, and what sessions need of the node. Everything here runs on the shard's own thread, but for post().
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "server/stream/delivery/delivery.h"
+#include "server/stream/delivery/meters.h"
+#include "server/stream/delivery/readers.h"
+#include "server/stream/delivery/session.h"
+
+namespace licet::stream {
+
+class Shard {
+  public:
+    Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers, std::shared_ptr<const app::Snapshot> snapshot,
+          std::function<void()> wake_all_shards);
+
+    void serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback);
+    void on_batch(const std::shared_ptr<const ports::LogBatch>& batch);
+    void apply(const app::EpochChange& change);
+    void set_delivering(bool on);
+    void drain(std::function<void()> done);
+    void wake();  // an intent became durable somewhere
+
+    // For sessions.
+    template <class Work>
+    void post(Work&& work) { boost::asio::post(io_, std::forward<Work>(work)); }
+    [[nodiscard]] const DeliveryServices& services() const noexcept { return services_; }
+    [[nodiscard]] Meters& meters() noexcept { return meters_; }
+    [[nodiscard]] Readers& readers() noexcept { return readers_; }
+    [[nodiscard]] bool delivering() const noexcept { return delivering_ && !journal_failed_; }
+    [[nodiscard]] std::int64_t now_ns() const noexcept { return services_.clock->monotonic_ns(); }
+    [[nodiscard]] ports::Siv& siv() noexcept { return *tools_.siv; }
+    // The view of a contract on a product under the current snapshot. Errors: no_contract, internal, overloaded.
+    [[nodiscard]] Result<std::shared_ptr<View>> view_for(const ReadRequest& request, StreamEpoch stream_epoch);
+    void entered(const std::shared_ptr<View>& view) { ++view->sessions; }
+    void left(const std::shared_ptr<View>& view);
+    void awaits_intent(std::shared_ptr<Session> session) { awaiting_intent_.insert(std::move(session)); }
+    void forget(const std::shared_ptr<Session>& session);
+    // Journals delivered ranges, merged for limits::delivered_record_interval_ms.
+    void delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals);
+    void journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter);
+    ports::Counter& bytes_written() noexcept { return *bytes_written_; }
+
+  private:
+    void flush_live();
+    void flush_delivered();
+    void start_ticking();
+    [[nodiscard]] bool still_allowed(const ReadRequest& request, CloseCode& code, std::string_view& reason) const;
+    void apply_subject(std::uint64_t subject);
+    void apply_generation(bool consents);
+    void trim(View& view);
+
+    boost::asio::io_context& io_;
+    const DeliveryServices& services_;
+    Meters& meters_;
+    Readers& readers_;
+    std::shared_ptr<const app::Snapshot> snapshot_;
+    const std::function<void()> wake_all_shards_;
+    ViewTools tools_;
+    bool delivering_ = true, journal_failed_ = false, draining_ = false, flush_posted_ = false;
+
+    std::map<std::pair<ProductNo, std::string>, std::shared_ptr<View>> views_;  // product, view key
+    std::unordered_set<std::shared_ptr<Session>> sessions_;
+    std::set<std::shared_ptr<Session>> awaiting_intent_;
+    std::map<ports::UsageOf, std::vector<ports::UsageRecord>> pending_;
+    boost::asio::steady_timer journal_timer_, tick_timer_;
+    bool journal_timer_set_ = false;
+    ports::Counter* bytes_written_;
+    ports::Gauge* sessions_gauge_;
+};
+
+}  // namespace licet::stream

@@ -1,0 +1,127 @@
+#include "server/stream/delivery/tape.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+
+namespace licet::stream {
+
+// A frame is never cut by a chunk's end: a chunk larger than usual holds a frame larger than usual.
+void Tape::append(std::string_view bytes) {
+    if (chunks_.empty() || (chunks_.back().bytes.size() + bytes.size() > limits::tape_chunk_bytes && !chunks_.back().bytes.empty())) {
+        chunks_.push_back({end_, {}});
+        // Small tapes (a response head, a first page) stay small.
+        if (chunks_.size() > 1) chunks_.back().bytes.reserve(std::max(limits::tape_chunk_bytes, bytes.size()));
+    }
+    chunks_.back().bytes += bytes;
+    end_ += bytes.size();
+}
+
+void Tape::append_raw(std::string_view bytes) { append(bytes); }
+
+void Tape::append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject) {
+    append(frame);
+    const std::uint64_t before = entries_.empty() ? billed_before_ : entries_.back().billed;
+    entries_.push_back({offset, end_, before + billed, subject});
+    head_ = offset + 1;
+}
+
+void Tape::append_part(const Tape& other, std::uint64_t from, std::uint64_t to) {
+    auto at = other.first_ending_after(from);
+    std::uint64_t billed = at == other.entries_.begin() ? other.billed_before_ : std::prev(at)->billed;
+    for (; at != other.entries_.end() && at->end <= to; ++at) {
+        std::string frame;  // raw bytes before the first frame may lie in a chunk of their own
+        while (from < at->end) {
+            const auto piece = other.bytes(from, at->end);
+            frame += piece;
+            from += piece.size();
+        }
+        append_event(at->offset, frame, at->billed - billed, at->subject);
+        billed = at->billed;
+    }
+    while (from < to) {
+        const auto piece = other.bytes(from, to);
+        append_raw(piece);
+        from += piece.size();
+    }
+}
+
+std::string_view Tape::bytes(std::uint64_t at, std::uint64_t limit) const noexcept {
+    if (at >= limit) return {};
+    auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), at, [](std::uint64_t v, const Chunk& c) { return v < c.start; });
+    --chunk;
+    const std::uint64_t in = at - chunk->start;
+    return std::string_view(chunk->bytes).substr(in, std::min<std::uint64_t>(chunk->bytes.size() - in, limit - at));
+}
+
+std::deque<Tape::Entry>::const_iterator Tape::first_ending_after(std::uint64_t at) const noexcept {
+    return std::upper_bound(entries_.begin(), entries_.end(), at, [](std::uint64_t v, const Entry& e) { return v < e.end; });
+}
+
+std::uint64_t Tape::position_of(Offset offset) const noexcept {
+    const auto at = std::lower_bound(entries_.begin(), entries_.end(), offset, [](const Entry& e, Offset o) { return e.offset < o; });
+    if (at == entries_.end()) return end_;
+    return at == entries_.begin() ? start_ : std::prev(at)->end;
+}
+
+bool Tape::at_boundary(std::uint64_t at) const noexcept { return frame_end(at) == at; }
+
+std::uint64_t Tape::frame_end(std::uint64_t at) const noexcept {
+    const auto next = first_ending_after(at);
+    const std::uint64_t frame_start = next == entries_.begin() ? start_ : std::prev(next)->end;
+    if (at == frame_start) return at;
+    return next == entries_.end() ? end_ : next->end;
+}
+
+Tape::Completed Tape::completed(std::uint64_t from, std::uint64_t to) const noexcept {
+    const auto first = first_ending_after(from), last = first_ending_after(to);
+    Completed out;
+    out.events = static_cast<std::uint64_t>(last - first);
+    if (out.events > 0) {
+        out.first = first->offset;
+        out.last = std::prev(last)->offset;
+    }
+    return out;
+}
+
+Tape::Totals Tape::totals(Offset from, Offset to) const noexcept {
+    const auto below = [](const Entry& e, Offset o) { return e.offset < o; };
+    const auto first = std::lower_bound(entries_.begin(), entries_.end(), from, below), last = std::lower_bound(entries_.begin(), entries_.end(), to, below);
+    if (first == last) return {};
+    const std::uint64_t before = first == entries_.begin() ? billed_before_ : std::prev(first)->billed;
+    return {static_cast<std::uint64_t>(last - first), std::prev(last)->billed - before};
+}
+
+bool Tape::names(std::uint64_t subject, std::uint64_t after) const noexcept {
+    return std::any_of(first_ending_after(after), entries_.end(), [&](const Entry& e) { return e.subject == subject; });
+}
+
+bool Tape::names_within(std::uint64_t subject, std::uint64_t from, std::uint64_t to) const noexcept {
+    std::uint64_t begin = 0;
+    for (auto at = first_ending_after(from); at != entries_.end(); ++at) {
+        begin = at == entries_.begin() ? start_ : std::prev(at)->end;
+        if (begin >= to) return false;
+        if (at->subject == subject) return true;
+    }
+    return false;
+}
+
+std::uint64_t Tape::trimmed_start(std::uint64_t most) const noexcept {
+    std::uint64_t start = start_;
+    for (std::size_t i = 1; i < chunks_.size() && end_ - start > most; ++i) start = chunks_[i].start;
+    return start;
+}
+
+void Tape::trim(std::uint64_t most) {
+    while (chunks_.size() > 1 && size() > most) {
+        chunks_.pop_front();
+        start_ = chunks_.front().start;
+        while (!entries_.empty() && entries_.front().end <= start_) {
+            billed_before_ = entries_.front().billed;
+            begin_ = entries_.front().offset + 1;
+            entries_.pop_front();
+        }
+    }
+}
+
+}  // namespace licet::stream

@@ -1,0 +1,122 @@
+#include "server/stream/delivery/view.h"
+
+#include "server/stream/delivery/cursor.h"
+#include "server/stream/delivery/frames.h"
+
+namespace licet::stream {
+
+View::View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program, std::shared_ptr<policy::ConsentIndex> consents,
+           ViewTools& tools)
+    : position_(position),
+      stream_epoch_(stream_epoch),
+      program_(std::move(program)),
+      consents_(std::move(consents)),
+      tools_(tools),
+      decider_(policy::make_decider(program_, *consents_, *tools.pseudonymiser)) {
+    static_assert(kCursorText <= sizeof cursor_);
+}
+
+Tape* View::live_if(WireFormat format) noexcept {
+    auto& tape = live_[static_cast<std::size_t>(format)];
+    return tape ? &*tape : nullptr;
+}
+
+Tape& View::live(WireFormat format, Offset head) {
+    auto& tape = live_[static_cast<std::size_t>(format)];
+    if (!tape) tape.emplace(head);
+    return *tape;
+}
+
+void View::restart_live(WireFormat format) {
+    auto& tape = live_[static_cast<std::size_t>(format)];
+    const Offset head = tape->head();
+    tape.emplace(head);
+}
+
+void View::append_live(const ports::LogBatch& batch) {
+    for (const auto& entry : batch.entries) {
+        bool wanted = false;
+        for (const auto& tape : live_) wanted = wanted || (tape && entry.offset >= tape->head());
+        if (!wanted) continue;
+        const auto encoded = decide(entry);
+        for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
+            if (Tape* tape = live_if(format); tape != nullptr && entry.offset >= tape->head()) put(entry, encoded, format, *tape);
+    }
+}
+
+bool View::encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, std::size_t most_events, std::size_t most_bytes) {
+    std::size_t events = 0;
+    const std::uint64_t start = into.end();
+    for (const auto& entry : batch.entries) {
+        if (entry.offset < into.head()) continue;
+        if (until.value != 0 && entry.appended_at >= until) return true;
+        if (events >= most_events || into.end() - start >= most_bytes) return false;
+        const auto encoded = decide(entry);
+        put(entry, encoded, format, into);
+        events += encoded.has_value();
+    }
+    return false;
+}
+
+View::Counted View::count(const ports::LogBatch& batch, Offset to) {
+    Counted out;
+    for (const auto& entry : batch.entries) {
+        if (entry.offset >= to) break;
+        if (const auto encoded = decide(entry)) {
+            ++out.events;
+            out.billed += encoded->billed;
+        }
+    }
+    return out;
+}
+
+std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
+    const auto event = event::StoredEvent::parse(entry.record);
+    if (!event) {
+        tools_.failed->add();
+        tools_.withheld->add();
+        return std::nullopt;
+    }
+    const policy::Decision decision = decider_->decide(*event, tools_.clock->utc_now());
+    if (!decision.deliver) {
+        tools_.withheld->add();
+        return std::nullopt;
+    }
+    json_.assign(event->envelope());
+    json_ += ",\"cursor\":\"";
+    bool sure = seal_cursor(*tools_.siv, {position_.product, position_.partition, stream_epoch_, entry.offset + 1}, cursor_.data());
+    json_.append(cursor_.data(), kCursorText);
+    json_ += '"';
+    std::uint64_t billed = 0;
+    if (event->data_kind() != event::DataKind::none) {
+        json_ += event->data_kind() == event::DataKind::json ? ",\"data\":" : ",\"data_base64\":";
+        const std::size_t before = json_.size();
+        sure = sure && decider_->redact(*event, decision, json_);
+        billed = json_.size() - before;
+    }
+    json_ += '}';
+    if (!sure) {
+        tools_.failed->add();
+        tools_.withheld->add();
+        return std::nullopt;
+    }
+    tools_.delivered->add();
+    return Encoded{std::string_view(cursor_.data(), kCursorText), json_, billed, event->subject().none() ? 0 : event->subject().low64()};
+}
+
+void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, WireFormat format, Tape& into) {
+    if (!encoded) {
+        into.advance(entry.offset + 1);
+        return;
+    }
+    frame_.clear();
+    switch (format) {
+        case WireFormat::websocket_json: append_websocket_text(encoded->json, frame_); break;
+        case WireFormat::sse: append_sse_event(encoded->cursor, encoded->json, frame_); break;
+        case WireFormat::ndjson: frame_.append(encoded->json).append("\n"); break;
+        case WireFormat::batch_json: frame_.append(into.end() == into.start() ? "[" : ",").append(encoded->json); break;
+    }
+    into.append_event(entry.offset, frame_, encoded->billed, encoded->subject);
+}
+
+}  // namespace licet::stream

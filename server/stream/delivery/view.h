@@ -1,0 +1,77 @@
+// View: one entitlement to one product partition on one shard. Decides each event once, encodes it once per wire format. Holds the live tapes its sessions stand
+// on. One shard thread; not thread-safe.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "policy/engine.h"
+#include "server/ports/crypto.h"
+#include "server/ports/event_log.h"
+#include "server/ports/metrics.h"
+#include "server/stream/delivery/delivery.h"
+#include "server/stream/delivery/tape.h"
+
+namespace licet::stream {
+
+// What views of one shard share.
+struct ViewTools {
+    std::unique_ptr<policy::Pseudonymiser> pseudonymiser;
+    std::unique_ptr<ports::Siv> siv;
+    std::shared_ptr<const Clock> clock;
+    ports::Counter* delivered = nullptr;  // decisions
+    ports::Counter* withheld = nullptr;
+    ports::Counter* failed = nullptr;     // of the withheld: could not be read, redacted or sealed
+};
+
+class View {
+  public:
+    View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program, std::shared_ptr<policy::ConsentIndex> consents,
+         ViewTools& tools);
+
+    [[nodiscard]] ports::LogPosition position() const noexcept { return position_; }
+    [[nodiscard]] const std::string& key() const noexcept { return program_->view_key(); }
+
+    // The live tape of a stream format; made on first use, starting at `head`.
+    [[nodiscard]] Tape& live(WireFormat format, Offset head);
+    [[nodiscard]] Tape* live_if(WireFormat format) noexcept;
+    // New generation: what was encoded before is not written any more. Sessions must have left the tape.
+    void restart_live(WireFormat format);
+
+    // Appends a batch to the live tapes there are.
+    void append_live(const ports::LogBatch& batch);
+    // Decides and encodes entries from `from` on into a tape of the caller's; stops before an entry accepted at or after `until` (0: never), after `most_events`
+    // delivered or `most_bytes` of frames. Returns whether it stopped at `until`. The tape's head says how far it came.
+    bool encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, std::size_t most_events, std::size_t most_bytes);
+
+    struct Counted {
+        std::uint64_t events = 0, billed = 0;
+    };
+    // What would be delivered of a batch's entries below `to`: for settling suspense.
+    [[nodiscard]] Counted count(const ports::LogBatch& batch, Offset to);
+
+    std::size_t sessions = 0;  // kept by the shard
+
+  private:
+    struct Encoded {
+        std::string_view cursor, json;
+        std::uint64_t billed, subject;
+    };
+    // Decides one event and writes its delivered JSON; nullopt: withheld.
+    std::optional<Encoded> decide(const ports::LogEntry& entry);
+    void put(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, WireFormat format, Tape& into);
+
+    const ports::LogPosition position_;
+    const StreamEpoch stream_epoch_;
+    const std::shared_ptr<const policy::Program> program_;
+    const std::shared_ptr<policy::ConsentIndex> consents_;  // outlives the decider
+    ViewTools& tools_;
+    std::unique_ptr<policy::Decider> decider_;
+    std::array<std::optional<Tape>, 2> live_;  // websocket_json, sse
+    std::string json_, frame_;
+    std::array<char, 64> cursor_{};
+};
+
+}  // namespace licet::stream
