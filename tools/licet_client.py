@@ -73,7 +73,8 @@ class Client:
             self._connection = None
 
     def raw(self, method, path, body=None, headers=None):
-        """One request on the kept-alive connection; a connection the server closed meanwhile is opened again, once."""
+        """One request on the kept-alive connection; a connection the server closed meanwhile is opened again, once. Text is sent as UTF-8."""
+        body = body.encode() if isinstance(body, str) else body
         for attempt in (0, 1):
             fresh = self._connection is None
             if fresh:
