@@ -1,0 +1,59 @@
+// The edge: listeners on every shard, the operations listener, and their end. Built by server/main with everything it hands requests to.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "server/app/snapshot.h"
+#include "server/app/tokens.h"
+#include "server/ports/event_log.h"
+#include "server/ports/metrics.h"
+#include "server/ports/tls.h"
+#include "server/stream/delivery/delivery.h"
+#include "server/stream/ingest/ingest.h"
+
+namespace licet::stream {
+
+struct EdgeOptions {
+    std::string host;
+    std::uint16_t port = 0;      // 0: any; see Edge::port()
+    std::string ops_host;
+    std::uint16_t ops_port = 0;
+    std::uint16_t control_port = 0;  // the control plane on 127.0.0.1
+    std::string boot_secret;         // shared with it, made anew at each start
+};
+
+struct EdgeServices {
+    std::function<std::shared_ptr<const app::Snapshot>()> snapshot;
+    std::shared_ptr<const app::Tokens> tokens;
+    std::shared_ptr<const ports::Crypto> crypto;
+    std::shared_ptr<const Clock> clock;
+    std::shared_ptr<ports::EventLog> log;
+    std::shared_ptr<ports::Metrics> metrics;
+    std::shared_ptr<ports::TlsContext> tls;  // null: plain
+    std::shared_ptr<Delivery> delivery;
+    std::function<IngestDigests()> make_digests;  // one set per shard
+    // The partner's own usage of a period as JSON text. Blocks: called on a pool.
+    std::function<Result<std::string>(const app::Snapshot&, const std::string& party, const std::string& period)> usage;
+    std::function<std::optional<std::string>()> not_ready;  // a reason, or ready
+};
+
+class Edge {
+  public:
+    virtual ~Edge() = default;
+    // Listens on every shard's io_context; these must run until after stop(). Errors: unavailable (address in use).
+    [[nodiscard]] static Result<std::shared_ptr<Edge>> start(std::vector<boost::asio::io_context*> shards, EdgeOptions options, EdgeServices services);
+    [[nodiscard]] virtual std::uint16_t port() const noexcept = 0;
+    [[nodiscard]] virtual std::uint16_t ops_port() const noexcept = 0;
+    // No new connections and no further request on those there are. Any thread.
+    virtual void stop_accepting() = 0;
+    // Ends the pool for blocking calls. Not on a shard thread.
+    virtual void stop() = 0;
+};
+
+}  // namespace licet::stream

@@ -1,0 +1,39 @@
+#include "server/stream/edge/response.h"
+
+#include <boost/beast/http/status.hpp>
+
+namespace licet::stream {
+
+using nlohmann::json;
+
+Response json_response(const json& body, int status) { return {status, "application/json", body.dump(), {}, false}; }
+
+Response problem(const Error& error, std::string_view request_id, const json& members) {
+    const auto& entry = catalogue_entry(error.code);
+    json body{{"type", "https://licet.dev/problems/" + std::string(entry.slug)}, {"title", entry.title}, {"status", entry.http_status}, {"detail", error.detail}};
+    if (!error.pointer.empty()) body["pointer"] = error.pointer;
+    if (!request_id.empty()) body["instance"] = request_id;
+    if (members.is_object()) body.update(members);
+    Response out{entry.http_status, "application/problem+json", body.dump(-1, ' ', false, json::error_handler_t::replace), {{"Cache-Control", "no-store"}}, false};
+    if (error.code == Errc::unauthenticated) out.headers.emplace_back("WWW-Authenticate", "Bearer");
+    if (error.code == Errc::invalid_token) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    if (error.code == Errc::insufficient_scope) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
+    if (error.code == Errc::invalid_client) out.headers.emplace_back("WWW-Authenticate", "Basic realm=\"licet\"");
+    if (entry.http_status == 503 || entry.http_status == 429) out.headers.emplace_back("Retry-After", "1");
+    return out;
+}
+
+std::string serialise(const Response& r, std::string_view request_id, bool keep_alive, bool head_only) {
+    std::string out = "HTTP/1.1 " + std::to_string(r.status) + " ";
+    out += boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(r.status));
+    out += "\r\n";
+    if (!r.content_type.empty()) out += "Content-Type: " + r.content_type + "\r\n";
+    for (const auto& [name, value] : r.headers) out += name + ": " + value + "\r\n";
+    if (!request_id.empty()) out += "Licet-Request-Id: " + std::string(request_id) + "\r\n";
+    out += "Content-Length: " + std::to_string(r.body.size()) + "\r\n";
+    out += keep_alive && !r.close ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+    if (!head_only) out += r.body;
+    return out;
+}
+
+}  // namespace licet::stream

@@ -1,0 +1,73 @@
+#include "server/stream/edge/target.h"
+
+#include "base/encoding.h"
+#include "base/limits.h"
+
+namespace licet::stream {
+namespace {
+
+Error bad(std::string what) { return {Errc::bad_request, std::move(what), "target"}; }
+
+}  // namespace
+
+Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '+' && plus_is_space) {
+            out += ' ';
+        } else if (text[i] == '%') {
+            const auto byte = i + 2 < text.size() ? parse_hex(text.substr(i + 1, 2)) : std::nullopt;
+            if (!byte) return bad("malformed percent-encoding");
+            out += *byte;
+            i += 2;
+        } else {
+            out += text[i];
+        }
+    }
+    for (const char c : out)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad("control characters are not allowed");
+    return out;
+}
+
+Result<std::map<std::string, std::string>> parse_form(std::string_view text) {
+    std::map<std::string, std::string> out;
+    while (!text.empty()) {
+        const auto amp = text.find('&');
+        const auto pair = text.substr(0, amp);
+        const auto equals = pair.find('=');
+        auto key = percent_decode(pair.substr(0, equals), true);
+        auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
+        if (!key) return key.error();
+        if (!value) return value.error();
+        if (!out.emplace(*std::move(key), *std::move(value)).second) return bad("a parameter is given twice");
+        if (amp == std::string_view::npos) break;
+        text.remove_prefix(amp + 1);
+    }
+    return out;
+}
+
+Result<Target> parse_target(std::string_view text) {
+    if (text.size() > limits::request_target_max_bytes) return Error{Errc::uri_too_long, "at most " + std::to_string(limits::request_target_max_bytes) + " bytes", "target"};
+    if (text.empty() || text.front() != '/') return bad("expected a path");
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '#' || c == '\\') return bad("a character that must be percent-encoded");
+    Target out;
+    const auto mark = text.find('?');
+    out.path = text.substr(0, mark);
+    if (mark != std::string_view::npos) out.raw_query = text.substr(mark + 1);
+    for (std::string_view rest = std::string_view(out.path).substr(1);;) {
+        const auto slash = rest.find('/');
+        auto segment = percent_decode(rest.substr(0, slash), false);
+        if (!segment) return segment.error();
+        if (segment->empty() || *segment == "." || *segment == ".." || segment->find('/') != std::string::npos) return bad("not a normal path");
+        out.segments.push_back(*std::move(segment));
+        if (slash == std::string_view::npos) break;
+        rest.remove_prefix(slash + 1);
+    }
+    auto query = parse_form(out.raw_query);
+    if (!query) return query.error();
+    out.query = *std::move(query);
+    return out;
+}
+
+}  // namespace licet::stream
