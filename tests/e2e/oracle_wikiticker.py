@@ -256,6 +256,7 @@ def usage_equals_what_was_received(context):
         equal(line["amount"], str(wanted), f"amount of {line['contract']}")
         equal((line["region"], line["currency"]), ("eu", contracts[line["contract"]]["price"]["currency"]), "region and currency")
         totals[line["currency"]] = totals.get(line["currency"], 0) + wanted
+    equal([book for book in report["books"] if not book["balanced"]], [], "books: delivered = billed + unbilled")
     equal({t["currency"]: t["amount"] for t in report["totals"]}, {c: str(v) for c, v in totals.items()}, "totals")
     # The export says the same, and so does each partner's own view.
     table = finance.get(f"/v1/finance/usage?period={period}&group=contract,product&format=csv").body.decode().split("\r\n")
