@@ -14,17 +14,19 @@
 
 namespace licet::metering {
 
+// intent: [from, to) may be sent from here on. delivered: it was handed to the operating system, `events` and `bytes` of it counted. aborted: what an
+// earlier intent of this boot allows of it will not be sent. acked: reserved, the ledger passes over it.
 enum class RecordKind : std::uint8_t { intent = 1, delivered = 2, acked = 3, aborted = 4 };
 
 struct JournalRecord {
-    std::uint64_t boot = 0;       // boot epoch of the node: counts its starts
-    std::uint64_t sequence = 0;   // from 1 within a boot, dense
+    std::uint64_t boot = 0;      // boot epoch of the node: counts its starts
+    std::uint64_t sequence = 0;  // from 1 within a boot, dense
     RecordKind kind{};
     ContractNo contract;
     ProductNo product;
     Partition partition;
     StreamEpoch stream_epoch;
-    Offset from = 0;              // [from, to)
+    Offset from = 0;  // [from, to)
     Offset to = 0;
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;

@@ -15,11 +15,12 @@ constexpr Wide power10(int n) {
 }
 constexpr Wide kOne = power10(Decimal::kScale);
 constexpr Wide kMax = power10(38) - 1;
+constexpr std::int64_t kMegabyte = 1'000'000;
 
 Wide divide_half_away(Wide value, Wide by) {
     const Wide quotient = value / by, rest = value % by;
     const Wide magnitude = rest < 0 ? -rest : rest;
-    if (magnitude * 2 < by) return quotient;
+    if (magnitude < by - magnitude) return quotient;
     return quotient + (value < 0 ? -1 : 1);
 }
 
@@ -72,17 +73,18 @@ std::optional<Decimal> Decimal::times(std::uint64_t count) const noexcept {
     return Decimal(product);
 }
 
-std::optional<Decimal> Decimal::per_million(std::uint64_t count) const noexcept {
-    Wide product;
-    if (__builtin_mul_overflow(units_, static_cast<Wide>(count), &product) || product > kMax || product < -kMax) return std::nullopt;
-    return Decimal(divide_half_away(product, 1'000'000));
-}
-
 std::optional<int> currency_exponent(std::string_view code) noexcept {
-    static constexpr std::string_view none[] = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"};
+    static constexpr std::string_view none[] = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW",
+                                                "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"};
     static constexpr std::string_view three[] = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"};
     static constexpr std::string_view two =
-        "AED AUD BGN BRL CAD CHF CNY CZK DKK EGP EUR GBP HKD HUF IDR ILS INR KES MAD MXN MYR NGN NOK NZD PHP PLN QAR RON RSD SAR SEK SGD THB TRY TWD UAH USD ZAR ";
+        "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP "
+        "ERN ETB EUR FJD FKP "
+        "GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU "
+        "MUR MVR MWK MXN MYR "
+        "MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SYP SZL THB TJS TMT TOP "
+        "TRY TTD TWD TZS UAH "
+        "USD UYU UZS VES WST XCD YER ZAR ZMW ";
     if (code.size() != 3) return std::nullopt;
     if (std::find(std::begin(none), std::end(none), code) != std::end(none)) return 0;
     if (std::find(std::begin(three), std::end(three), code) != std::end(three)) return 3;
@@ -93,11 +95,14 @@ std::optional<int> currency_exponent(std::string_view code) noexcept {
 
 std::optional<Decimal> rate(const FlatPrice& price, std::uint64_t events, std::uint64_t bytes) noexcept {
     const auto exponent = currency_exponent(price.currency);
-    auto amount = price.per_event.times(events);
-    const auto volume = price.per_mb.per_million(bytes);
-    if (!exponent || !amount || !volume) return std::nullopt;
-    *amount += *volume;
-    return amount->rounded(*exponent);
+    // Both parts in 1e-20 of the currency, so that the volume price per million bytes needs no division of its own: the sum is rounded, once.
+    Wide amount, volume;
+    if (!exponent || __builtin_mul_overflow(price.per_event.units_, static_cast<Wide>(events), &amount) ||
+        __builtin_mul_overflow(amount, Wide{kMegabyte}, &amount) || __builtin_mul_overflow(price.per_mb.units_, static_cast<Wide>(bytes), &volume) ||
+        __builtin_add_overflow(amount, volume, &amount))
+        return std::nullopt;
+    const Wide step = power10(Decimal::kScale - *exponent);
+    return Decimal(divide_half_away(amount, step * kMegabyte) * step);
 }
 
 }  // namespace licet::metering

@@ -1,5 +1,5 @@
-// Exact money: decimals of up to 38 digits with 14 after the point (numeric(38,14)), prices times quantities, rounding once per line, half away from zero, to the
-// currency's exponent (ISO 4217). Used by usage reports and contract validation. Pure; no floats anywhere.
+// Exact money: decimals of up to 38 digits with 14 after the point (numeric(38,14)), prices times quantities, rounding once per line, half away from
+// zero, to the currency's exponent (ISO 4217). Used by usage reports and contract validation. Pure; no floats anywhere.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 #include <string_view>
 
 namespace licet::metering {
+
+struct FlatPrice;
 
 // A decimal as an integer count of 1e-14.
 class Decimal {
@@ -32,10 +34,9 @@ class Decimal {
 
     // price * count; nullopt on overflow of 38 digits.
     [[nodiscard]] std::optional<Decimal> times(std::uint64_t count) const noexcept;
-    // price per million * count, exact as long as the price has at most 8 decimals (checked when prices are written).
-    [[nodiscard]] std::optional<Decimal> per_million(std::uint64_t count) const noexcept;
 
   private:
+    friend std::optional<Decimal> rate(const FlatPrice& price, std::uint64_t events, std::uint64_t bytes) noexcept;
     __extension__ typedef __int128 Wide;
     explicit Decimal(Wide units) : units_(units) {}
     Wide units_ = 0;
@@ -49,7 +50,7 @@ struct FlatPrice {
     Decimal per_event;
     Decimal per_mb;  // per 1,000,000 bytes
 };
-// The amount of one line, rounded once; nullopt on overflow.
+// The exact amount of one line, rounded once to the currency's exponent; nullopt for an unknown currency or on overflow (past 10^18 of the currency).
 [[nodiscard]] std::optional<Decimal> rate(const FlatPrice& price, std::uint64_t events, std::uint64_t bytes) noexcept;
 
 }  // namespace licet::metering

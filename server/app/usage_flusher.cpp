@@ -14,8 +14,8 @@ constexpr auto kRetryPause = std::chrono::milliseconds(500);
 
 }  // namespace
 
-UsageFlusher::UsageFlusher(std::string node, std::string region, std::shared_ptr<ports::UsageBacklog> backlog, std::shared_ptr<ports::UsageLedger> ledger,
-                           std::shared_ptr<ports::EventLog> log, ports::Metrics& metrics)
+UsageFlusher::UsageFlusher(std::string node, std::string region, std::shared_ptr<ports::UsageBacklog> backlog,
+                           std::shared_ptr<ports::UsageLedger> ledger, std::shared_ptr<ports::EventLog> log, ports::Metrics& metrics)
     : node_(std::move(node)),
       region_(std::move(region)),
       backlog_(std::move(backlog)),
@@ -51,7 +51,9 @@ bool UsageFlusher::flush_once(int wait_ms) {
     const auto records = backlog_->take(limits::ledger_flush_max_records, wait_ms);
     if (records.empty()) return false;
     const auto done = ledger_->flush(node_, region_, records);
-    if (done.ok() == failing_) log::write(done.ok() ? log::Level::info : log::Level::error, done.ok() ? "usage.flush_resumed" : "usage.flush_failed");
+    if (done.ok() && failing_) log::info("usage.flush_resumed");
+    if (!done.ok() && !failing_)
+        log::error("usage.flush_failed", {{"reason", catalogue_entry(done.error().code).slug}, {"detail", done.error().detail}});
     failing_ = !done.ok();
     if (failing_) {
         failures_.add();

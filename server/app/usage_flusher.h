@@ -1,4 +1,5 @@
-// UsageFlusher: carries the journal's records into the ledger, in order, for as long as the node runs; a PostgreSQL that is away is waited for. Built by main.
+// UsageFlusher: carries the journal's records into the ledger, in order, for as long as the node runs; a PostgreSQL that is away is waited for. Built
+// by main.
 #pragma once
 
 #include <atomic>
@@ -21,8 +22,8 @@ class UsageFlusher {
                  std::shared_ptr<ports::EventLog> log, ports::Metrics& metrics);
     ~UsageFlusher() { stop(); }
 
-    // Before anything is delivered: brings what ended starts of this node left behind into the ledger, and what they cannot account for into suspense.
-    // Errors: those of the ledger.
+    // Before anything is delivered: brings what ended starts of this node left behind into the ledger, and what they cannot account for into
+    // suspense. Errors: those of the ledger.
     [[nodiscard]] Status recover();
     void start();
     // Flushes what there is (unless the ledger cannot be reached) and ends.

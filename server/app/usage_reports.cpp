@@ -52,6 +52,18 @@ std::string csv_cell(const std::string& text) {
     return out + "\"";
 }
 
+Error unknown_usage(ContractNo contract, ProductNo product) {
+    return {Errc::internal,
+            "the ledger holds usage of contract number " + std::to_string(contract.value) + " on product number " + std::to_string(product.value) +
+                ", which the catalog does not hold",
+            {}};
+}
+
+void add(ports::UsageCount& sum, const ports::UsageCount& part) {
+    sum.events += part.events;
+    sum.bytes += part.bytes;
+}
+
 }  // namespace
 
 Result<UsageReport> UsageReports::report(const Snapshot& snapshot, std::string_view period, std::string_view group, std::string_view party) const {
@@ -62,22 +74,21 @@ Result<UsageReport> UsageReports::report(const Snapshot& snapshot, std::string_v
     const auto totals = ledger_->totals(month->from, month->to, {});
     if (!totals) return totals.error();
     const auto by = [&](std::string_view name) { return std::find(groups->begin(), groups->end(), name) != groups->end(); };
-    const auto mine = [&](ContractNo no) {
-        const auto* contract = snapshot.contract(no);
-        return contract != nullptr && (party.empty() || contract->party == party);
-    };
+    const auto mine = [&](const ports::Contract* contract) { return party.empty() || (contract != nullptr && contract->party == party); };
 
     std::map<std::tuple<std::string, std::string, std::string, std::string>, UsageLine> lines;
     for (const auto& total : *totals) {
-        if (!mine(total.contract)) continue;
-        const auto& contract = *snapshot.contract(total.contract);
+        const auto* contract = snapshot.contract(total.contract);
+        if (!mine(contract)) continue;
         const auto* product = snapshot.product(total.product);
-        UsageLine key{contract.name, by("product") && product != nullptr ? product->product.name : "", by("day") ? total.day : "", by("region") ? total.region : ""};
+        // Finance must not miss a line in silence.
+        if (contract == nullptr || product == nullptr) return unknown_usage(total.contract, total.product);
+        UsageLine key{contract->name, by("product") ? product->product.name : "", by("day") ? total.day : "", by("region") ? total.region : ""};
         auto& line = lines.try_emplace({key.contract, key.product, key.day, key.region}, key).first->second;
         line.events += total.events;
         line.bytes += total.bytes;
     }
-    UsageReport out{std::string(period), *std::move(groups), {}, 0};
+    UsageReport out{std::string(period), *std::move(groups), {}, {}};
     for (auto& [key, line] : lines) {
         const auto& price = snapshot.contract(line.contract)->price;
         const auto per_event = metering::Decimal::parse(price.per_event), per_mb = metering::Decimal::parse(price.per_mb);
@@ -89,10 +100,20 @@ Result<UsageReport> UsageReports::report(const Snapshot& snapshot, std::string_v
         line.exponent = metering::currency_exponent(price.currency).value_or(2);
         out.lines.push_back(std::move(line));
     }
-    const auto suspense = ledger_->suspense();
-    if (!suspense) return suspense.error();
-    for (const auto& [of, offsets] : *suspense)
-        if (mine(of.contract)) out.suspense_offsets += offsets;
+    const auto balance = ledger_->balance(month->from, month->to);
+    if (!balance) return balance.error();
+    std::map<std::string, UsageBooks> books;
+    for (const auto& b : *balance) {
+        const auto* contract = snapshot.contract(b.contract);
+        if (!mine(contract)) continue;
+        if (contract == nullptr) return unknown_usage(b.contract, b.product);
+        auto& sum = books.try_emplace(contract->name, UsageBooks{contract->name, {}, {}, {}, 0}).first->second;
+        add(sum.delivered, b.delivered);
+        add(sum.billed, b.billed);
+        add(sum.unbilled, b.unbilled);
+        sum.suspense_offsets += b.suspense_offsets;
+    }
+    for (auto& [name, sum] : books) out.books.push_back(std::move(sum));
     return out;
 }
 
@@ -100,7 +121,8 @@ json to_json(const UsageReport& report) {
     json lines = json::array();
     std::map<std::string, std::pair<metering::Decimal, int>> totals;
     for (const auto& l : report.lines) {
-        json line{{"contract", l.contract}, {"events", l.events}, {"bytes", l.bytes}, {"currency", l.currency}, {"amount", l.amount.text(l.exponent)}};
+        json line{
+            {"contract", l.contract}, {"events", l.events}, {"bytes", l.bytes}, {"currency", l.currency}, {"amount", l.amount.text(l.exponent)}};
         if (!l.product.empty()) line["product"] = l.product;
         if (!l.day.empty()) line["day"] = l.day;
         if (!l.region.empty()) line["region"] = l.region;
@@ -110,7 +132,23 @@ json to_json(const UsageReport& report) {
     }
     json sums = json::array();
     for (const auto& [currency, total] : totals) sums.push_back({{"currency", currency}, {"amount", total.first.text(total.second)}});
-    return {{"period", report.period}, {"lines", std::move(lines)}, {"totals", std::move(sums)}, {"suspenseOffsets", report.suspense_offsets}};
+    json books = json::array();
+    std::uint64_t suspense = 0;
+    const auto count = [](const ports::UsageCount& c) { return json{{"events", c.events}, {"bytes", c.bytes}}; };
+    for (const auto& b : report.books) {
+        books.push_back({{"contract", b.contract},
+                         {"delivered", count(b.delivered)},
+                         {"billed", count(b.billed)},
+                         {"unbilled", count(b.unbilled)},
+                         {"suspenseOffsets", b.suspense_offsets},
+                         {"balanced", b.balanced()}});
+        suspense += b.suspense_offsets;
+    }
+    return {{"period", report.period},
+            {"lines", std::move(lines)},
+            {"totals", std::move(sums)},
+            {"books", std::move(books)},
+            {"suspenseOffsets", suspense}};
 }
 
 std::string to_csv(const UsageReport& report) {
@@ -119,7 +157,8 @@ std::string to_csv(const UsageReport& report) {
     out += ",events,bytes,currency,amount\r\n";
     for (const auto& l : report.lines) {
         out += report.period;
-        for (const auto& g : report.group) out += "," + csv_cell(g == "contract" ? l.contract : g == "product" ? l.product : g == "day" ? l.day : l.region);
+        for (const auto& g : report.group)
+            out += "," + csv_cell(g == "contract" ? l.contract : g == "product" ? l.product : g == "day" ? l.day : l.region);
         out += "," + std::to_string(l.events) + "," + std::to_string(l.bytes) + "," + l.currency + "," + l.amount.text(l.exponent) + "\r\n";
     }
     return out;

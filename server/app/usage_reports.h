@@ -1,4 +1,5 @@
-// Usage reports: the partner's own usage and finance's export, priced exactly. Used by the edge (partner) and the control plane (finance). Calls block.
+// Usage reports: the partner's own usage and finance's export, priced exactly. Used by the edge (partner) and the control plane (finance). Calls
+// block.
 #pragma once
 
 #include <memory>
@@ -21,11 +22,21 @@ struct UsageLine {
     int exponent = 2;
 };
 
+// The books of one contract: delivered = billed + unbilled in the period; suspense (offsets a crash left undecided) over all time, in no line.
+struct UsageBooks {
+    std::string contract;
+    ports::UsageCount delivered, billed, unbilled;
+    std::uint64_t suspense_offsets = 0;
+    [[nodiscard]] bool balanced() const noexcept {
+        return delivered.events == billed.events + unbilled.events && delivered.bytes == billed.bytes + unbilled.bytes;
+    }
+};
+
 struct UsageReport {
     std::string period;
     std::vector<std::string> group;  // contract always first: a line has one price
     std::vector<UsageLine> lines;
-    std::uint64_t suspense_offsets = 0;  // delivered or not: a crash left it undecided; not in the lines
+    std::vector<UsageBooks> books;  // by contract
 };
 
 class UsageReports {
@@ -33,7 +44,9 @@ class UsageReports {
     UsageReports(std::shared_ptr<ports::UsageLedger> ledger, std::string region) : ledger_(std::move(ledger)), region_(std::move(region)) {}
 
     // `period`: "YYYY-MM" (UTC). `group`: of contract, product, day, region; contract is added when missing. `party` not empty: its contracts only.
-    // Errors: invalid_parameter (query:period, query:group), unavailable, internal when an amount has more than 38 digits.
+    // Amounts are at the contract's present price.
+    // Errors: invalid_parameter (query:period, query:group), unavailable, internal when an amount has too many digits or usage is of a contract not
+    // in the snapshot.
     [[nodiscard]] Result<UsageReport> report(const Snapshot& snapshot, std::string_view period, std::string_view group, std::string_view party) const;
 
   private:

@@ -1,6 +1,7 @@
 #include "server/journal/journal.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -28,10 +29,12 @@ constexpr std::size_t kUnflushedMax = limits::journal_unflushed_max_bytes / mete
 
 class FileJournal final : public Journal {
   public:
-    FileJournal(Options options, std::uint64_t boot) : options_(std::move(options)), boot_(boot), queue_(limits::journal_queue_max_records) {}
+    FileJournal(Options options, std::uint64_t boot, int lock)
+        : options_(std::move(options)), boot_(boot), lock_(lock), queue_(limits::journal_queue_max_records) {}
     ~FileJournal() override {
         close();
         if (fd_ >= 0) ::close(fd_);
+        ::close(lock_);
     }
 
     Status start(std::deque<JournalRecord> unflushed) {
@@ -43,11 +46,14 @@ class FileJournal final : public Journal {
 
     Status append(std::vector<ports::UsageRecord> records, Durable durable) override {
         if (failed_.load(std::memory_order_relaxed)) return {Errc::journal_full, "the usage journal accepts nothing since a disk error"};
-        if (backlog_.load(std::memory_order_relaxed) + records.size() > kUnflushedMax) return {Errc::journal_full, "the ledger is too far behind the usage journal"};
+        if (backlog_.load(std::memory_order_relaxed) + records.size() > kUnflushedMax)
+            return {Errc::journal_full, "the ledger is too far behind the usage journal"};
         const std::size_t count = records.size();
-        if (!queue_.try_push({std::move(records), std::move(durable)})) return {Errc::journal_full, "too many records wait for the usage journal"};
+        // Counted first: once pushed, the record may be in the ledger before this line ends.
         backlog_.fetch_add(count, std::memory_order_relaxed);
-        return success();
+        if (queue_.try_push({std::move(records), std::move(durable)})) return success();
+        backlog_.fetch_sub(count, std::memory_order_relaxed);
+        return {Errc::journal_full, "too many records wait for the usage journal"};
     }
 
     void close() override {
@@ -109,7 +115,8 @@ class FileJournal final : public Journal {
             std::vector<JournalRecord> records;
             for (const auto& pending : batch)
                 for (const auto& r : pending.records) {
-                    records.push_back({boot_, ++sequence_, r.kind, r.contract, r.product, r.partition, r.stream_epoch, r.from, r.to, r.events, r.bytes, r.at});
+                    records.push_back(
+                        {boot_, ++sequence_, r.kind, r.contract, r.product, r.partition, r.stream_epoch, r.from, r.to, r.events, r.bytes, r.at});
                     const std::size_t start = bytes.size();
                     metering::append_record(records.back(), previous_, bytes);
                     previous_ = options_.sha256(std::string_view(bytes).substr(start));
@@ -166,6 +173,7 @@ class FileJournal final : public Journal {
 
     const Options options_;
     const std::uint64_t boot_;
+    const int lock_;
     BoundedQueue<Pending> queue_;
     std::atomic<bool> failed_{false};
     std::atomic<std::size_t> backlog_{0};  // records queued or not yet in the ledger
@@ -185,12 +193,34 @@ class FileJournal final : public Journal {
 
 Result<std::uint64_t> next_boot(const std::string& directory) {
     std::uint64_t boot = 0;
-    if (std::ifstream in(fs::path(directory) / "boot"); in && !(in >> boot)) return Error{Errc::corrupt, "the journal's boot file is not a number", {}};
+    if (std::ifstream in(fs::path(directory) / "boot"); in && !(in >> boot))
+        return Error{Errc::corrupt, "the journal's boot file is not a number", {}};
     // A lost boot file must not let numbers repeat: the ledger's watermarks are by boot.
     for (const auto& segment : list_segments(directory)) boot = std::max(boot, segment.boot);
     ++boot;
     if (auto written = replace_file(directory, "boot", std::to_string(boot) + "\n"); !written) return written.error();
     return boot;
+}
+
+// One process at a time: held by the descriptor, so a process that dies lets go of it.
+Result<int> lock_directory(const std::string& directory) {
+    const int fd = ::open((fs::path(directory) / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd >= 0 && ::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+    if (fd >= 0) ::close(fd);
+    return Error{Errc::unavailable, directory + " is in use by another process", {}};
+}
+
+Result<std::deque<JournalRecord>> read_back(const Options& options) {
+    std::deque<JournalRecord> out;
+    const auto segments = list_segments(options.directory);
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+        auto read = read_segment(options.directory, segments[i], options.sha256);
+        if (!read) return read.error();
+        if (read->torn && i + 1 < segments.size() && segments[i + 1].boot == segments[i].boot)
+            return Error{Errc::corrupt, segments[i].file() + " is torn but not the last of its boot", {}};
+        for (const auto& r : read->records) out.push_back(r.record);
+    }
+    return out;
 }
 
 }  // namespace
@@ -199,31 +229,33 @@ Result<std::shared_ptr<Journal>> open_journal(Options options) {
     std::error_code error;
     fs::create_directories(options.directory, error);
     if (error) return Error{Errc::unavailable, "cannot create " + options.directory, {}};
-    const auto segments = list_segments(options.directory);
-    std::deque<JournalRecord> unflushed;
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-        auto read = read_segment(options.directory, segments[i], options.sha256);
-        if (!read) return read.error();
-        if (read->torn && i + 1 < segments.size() && segments[i + 1].boot == segments[i].boot)
-            return Error{Errc::corrupt, segments[i].file() + " is torn but not the last of its boot", {}};
-        for (const auto& r : read->records) unflushed.push_back(r.record);
+    const auto lock = lock_directory(options.directory);
+    if (!lock) return lock.error();
+    auto unflushed = read_back(options);
+    const auto boot = unflushed ? next_boot(options.directory) : unflushed.error();
+    if (!boot) {
+        ::close(*lock);
+        return boot.error();
     }
-    const auto boot = next_boot(options.directory);
-    if (!boot) return boot.error();
-    auto journal = std::make_shared<FileJournal>(std::move(options), *boot);
-    journal->count_recovered(unflushed.size());
-    if (auto started = journal->start(std::move(unflushed)); !started) return started.error();
+    auto journal = std::make_shared<FileJournal>(std::move(options), *boot, *lock);
+    journal->count_recovered(unflushed->size());
+    if (auto started = journal->start(*std::move(unflushed)); !started) return started.error();
     return std::shared_ptr<Journal>(std::move(journal));
 }
 
 Result<Verified> verify_journal(const std::string& directory, const metering::Sha256Function& sha256) {
+    std::error_code error;
+    if (!fs::is_directory(directory, error)) return Error{Errc::not_found, directory + " is not a directory", {}};
     Verified out;
     std::uint64_t boot = 0, sequence = 0;
     metering::ChainHash previous{};
     bool whole_chain = true;  // segments before the first one kept were deleted after they were flushed
+    bool torn = false;
     for (const auto& segment : list_segments(directory)) {
         const auto read = read_segment(directory, segment, sha256);
         if (!read) return Error{Errc::verification_failed, read.error().detail, {}};
+        if (torn && segment.boot == boot) return Error{Errc::verification_failed, "the segment before " + segment.file() + " is torn", {}};
+        torn = read->torn;
         if (segment.boot != boot) {
             boot = segment.boot;
             ++out.boots;
@@ -234,7 +266,8 @@ Result<Verified> verify_journal(const std::string& directory, const metering::Sh
         for (std::size_t i = 0; i < read->records.size(); ++i) {
             const auto& r = read->records[i];
             const bool follows = r.record.boot == boot && (whole_chain ? r.record.sequence == sequence + 1 && r.previous == previous : true);
-            if (!follows) return Error{Errc::verification_failed, segment.file() + ": record " + std::to_string(i) + " does not follow the one before", {}};
+            if (!follows)
+                return Error{Errc::verification_failed, segment.file() + ": record " + std::to_string(i) + " does not follow the one before", {}};
             whole_chain = true;
             sequence = r.record.sequence;
             previous = read->hashes[i];

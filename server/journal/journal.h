@@ -23,14 +23,15 @@ struct Options {
 
 class Journal : public ports::UsageJournal, public ports::UsageBacklog {};
 
-// Starts a new boot: reads back what earlier boots left unflushed, then accepts records. Errors: unavailable (directory), corrupt (a record that is not the
-// torn last one of its boot).
+// Starts a new boot: reads back what earlier boots left unflushed, then accepts records. Errors: unavailable (directory, or another process holds
+// it), corrupt (a damaged record with a whole one behind it).
 [[nodiscard]] Result<std::shared_ptr<Journal>> open_journal(Options options);
 
 struct Verified {
     std::uint64_t segments = 0, records = 0, boots = 0;
 };
-// Checks every segment offline: checksums, dense sequences, the hash chain within each boot. Errors: verification_failed naming file and record.
+// Checks every segment offline: checksums, dense sequences, the hash chain within each boot. Errors: verification_failed naming file and record,
+// not_found.
 [[nodiscard]] Result<Verified> verify_journal(const std::string& directory, const metering::Sha256Function& sha256);
 
 }  // namespace licet::journal

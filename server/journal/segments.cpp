@@ -31,6 +31,16 @@ std::vector<SegmentName> list_segments(const std::string& directory) {
     return out;
 }
 
+namespace {
+
+bool any_record(std::string_view bytes) {
+    for (std::size_t at = 0; at < bytes.size(); at += metering::kRecordBytes)
+        if (metering::read_record(bytes.substr(at, metering::kRecordBytes))) return true;
+    return false;
+}
+
+}  // namespace
+
 Result<SegmentRecords> read_segment(const std::string& directory, SegmentName name, const metering::Sha256Function& sha256) {
     std::ifstream in(fs::path(directory) / name.file(), std::ios::binary);
     std::ostringstream all;
@@ -42,10 +52,10 @@ Result<SegmentRecords> read_segment(const std::string& directory, SegmentName na
         const auto piece = std::string_view(bytes).substr(at, metering::kRecordBytes);
         const auto record = metering::read_record(piece);
         if (!record) {
-            // Only the very end may be torn: a bad record with more behind it is damage.
-            if (bytes.size() - at > metering::kRecordBytes) {
+            // Only the end may be torn (one group commit that never became durable can leave holes of several records): a bad record with a whole one
+            // behind it is damage.
+            if (any_record(std::string_view(bytes).substr(at + piece.size())))
                 return Error{Errc::corrupt, name.file() + ": record " + std::to_string(at / metering::kRecordBytes) + " fails its checksum", {}};
-            }
             out.torn = true;
             break;
         }

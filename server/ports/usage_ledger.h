@@ -1,5 +1,5 @@
-// The usage ledger: what was billed, once and for all, and what is in suspense. Fed from the journal, read by reports and by delivery before it meters a
-// contract. Implemented in server/postgres. Calls block: never on a shard thread. Thread-safe.
+// The usage ledger: what was billed, once and for all, and what is in suspense. Fed from the journal, read by reports and by delivery before it
+// meters a contract. Implemented in server/postgres. Calls block: never on a shard thread. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -33,29 +33,46 @@ struct UsageRanges {
 struct UsageTotal {
     ContractNo contract;
     ProductNo product;
-    std::string day;     // UTC, YYYY-MM-DD
+    std::string day;  // UTC, YYYY-MM-DD
     std::string region;
     std::uint64_t events = 0, bytes = 0;
+};
+
+struct UsageCount {
+    std::uint64_t events = 0, bytes = 0;
+    auto operator<=>(const UsageCount&) const = default;
+};
+// Every delivered record the ledger took is billed or explicitly unbilled: delivered = billed + unbilled. What no record accounts for is suspense, in
+// offsets.
+struct UsageBalance {
+    ContractNo contract;
+    ProductNo product;
+    UsageCount delivered, billed, unbilled;
+    std::uint64_t suspense_offsets = 0;
 };
 
 class UsageLedger {
   public:
     virtual ~UsageLedger() = default;
 
-    // Takes journal records in order; those at or below the node's watermark are known already. One transaction. What overlaps billed ranges is not billed
-    // again; what cannot be split goes to suspense.
+    // Takes journal records in order, in one transaction; those at or below the node's watermark are known already. A record that overlaps what
+    // another node billed first is explicitly unbilled, and the part nobody billed is suspense. Errors: corrupt (a sequence is missing), unavailable,
+    // conflict (lost a race: again).
     [[nodiscard]] virtual Status flush(const std::string& node, const std::string& region, const std::vector<metering::JournalRecord>& records) = 0;
 
-    // Intents of the node's starts below `boot` that were neither delivered nor billed become suspense, as far as the log reaches (`log_end` cuts an
-    // intent at the end of the log; for a log that is gone it returns the intent's own end).
-    [[nodiscard]] virtual Status settle_ended_boots(const std::string& node, std::uint64_t boot, const std::function<Offset(const UsageOf&, Offset to)>& log_end) = 0;
+    // Intents of the node's starts below `boot` that were neither delivered nor aborted nor billed become suspense, as far as the log reaches
+    // (`log_end` cuts an intent at the end of the log; for a log that is gone it returns the intent's own end). Claims `boot` for this start of the
+    // node. Errors: conflict when the ledger knows it or a later one already (the journal's directory was lost: its numbers would be taken for known
+    // records), unavailable.
+    [[nodiscard]] virtual Status settle_ended_boots(const std::string& node, std::uint64_t boot,
+                                                    const std::function<Offset(const UsageOf&, Offset to)>& log_end) = 0;
 
     [[nodiscard]] virtual Result<UsageRanges> ranges(const UsageOf& of) = 0;
 
     // Billed usage of [from, to) by contract, product, UTC day and region; `contracts` empty: all.
     [[nodiscard]] virtual Result<std::vector<UsageTotal>> totals(UtcMillis from, UtcMillis to, const std::vector<ContractNo>& contracts) = 0;
-    // Offsets in suspense, by contract and product, over all time.
-    [[nodiscard]] virtual Result<std::vector<std::pair<UsageOf, std::uint64_t>>> suspense() = 0;
+    // The books of [from, to) by contract and product; suspense has no day and is over all time.
+    [[nodiscard]] virtual Result<std::vector<UsageBalance>> balance(UtcMillis from, UtcMillis to) = 0;
 };
 
 }  // namespace licet::ports
