@@ -19,6 +19,11 @@ inline constexpr int request_body_timeout_ms = 60'000;
 inline constexpr int keep_alive_timeout_ms = 60'000;
 inline constexpr int upstream_timeout_ms = 60'000;
 inline constexpr std::size_t connections_max_per_shard = 65'536;
+inline constexpr std::size_t request_bodies_max_bytes_per_shard = 512 * 1024 * 1024;  // bodies being received at one time
+inline constexpr std::size_t upstream_connections_max_per_shard = 64;
+inline constexpr int upstream_abandoned_timeout_ms = 600'000;  // an answer nobody waits for any more is still read to its end
+inline constexpr std::size_t blocking_calls_max = 64;  // of the edge, on its worker pool
+inline constexpr std::size_t ops_connections_max = 64;
 
 // Events
 inline constexpr std::size_t event_max_bytes = 1024 * 1024;
@@ -27,6 +32,7 @@ inline constexpr std::size_t event_attribute_max_bytes = 4096;
 inline constexpr std::size_t event_extensions_max = 32;
 inline constexpr std::size_t governed_spans_max = 1024;  // governed values within one event
 inline constexpr std::size_t mapping_fields_max = 256;
+inline constexpr std::size_t mapping_pointer_max_bytes = 512;
 inline constexpr std::size_t ingest_rejections_reported_max = 1000;
 
 // Streams
@@ -55,6 +61,7 @@ inline constexpr std::size_t decision_memo_max_consent_states = 64;  // per entr
 
 // Queues
 inline constexpr std::size_t log_writer_queue_max_batches = 4096;
+inline constexpr std::size_t log_writer_queue_max_bytes = 256ull * 1024 * 1024;
 inline constexpr std::size_t log_writer_group_max_events = 16'384;
 inline constexpr std::size_t journal_queue_max_records = 262'144;
 inline constexpr std::size_t journal_segment_max_bytes = 64 * 1024 * 1024;
