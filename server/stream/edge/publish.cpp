@@ -72,7 +72,7 @@ Task<bool> Connection::publish(const std::string& name) {
     for (const auto& field : fields) {
         const std::string key = lower({field.name_string().data(), field.name_string().size()});
         if (!key.starts_with("ce-")) continue;
-        auto value = percent_decode({field.value().data(), field.value().size()}, false);
+        auto value = decode_text({field.value().data(), field.value().size()}, false);
         if (!value) co_return co_await answer(refused({Errc::bad_request, "malformed percent-encoding", "header:" + key}));
         if (!request.ce_headers.emplace(key.substr(3), *std::move(value)).second) co_return co_await answer(refused({Errc::bad_request, "a header is given twice", "header:" + key}));
     }

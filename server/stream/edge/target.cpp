@@ -10,23 +10,12 @@ Error bad(std::string what) { return {Errc::bad_request, std::move(what), "targe
 
 }  // namespace
 
-Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '+' && plus_is_space) {
-            out += ' ';
-        } else if (text[i] == '%') {
-            const auto byte = i + 2 < text.size() ? parse_hex(text.substr(i + 1, 2)) : std::nullopt;
-            if (!byte) return bad("malformed percent-encoding");
-            out += *byte;
-            i += 2;
-        } else {
-            out += text[i];
-        }
-    }
-    for (const char c : out)
+Result<std::string> decode_text(std::string_view text, bool plus_is_space) {
+    auto out = percent_decode(text, plus_is_space);
+    if (!out) return bad("malformed percent-encoding");
+    for (const char c : *out)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad("control characters are not allowed");
-    return out;
+    return *std::move(out);
 }
 
 Result<std::map<std::string, std::string>> parse_form(std::string_view text) {
@@ -35,8 +24,8 @@ Result<std::map<std::string, std::string>> parse_form(std::string_view text) {
         const auto amp = text.find('&');
         const auto pair = text.substr(0, amp);
         const auto equals = pair.find('=');
-        auto key = percent_decode(pair.substr(0, equals), true);
-        auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
+        auto key = decode_text(pair.substr(0, equals), true);
+        auto value = decode_text(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
         if (!key) return key.error();
         if (!value) return value.error();
         if (!out.emplace(*std::move(key), *std::move(value)).second) return bad("a parameter is given twice");
@@ -57,7 +46,7 @@ Result<Target> parse_target(std::string_view text) {
     if (mark != std::string_view::npos) out.raw_query = text.substr(mark + 1);
     for (std::string_view rest = std::string_view(out.path).substr(1);;) {
         const auto slash = rest.find('/');
-        auto segment = percent_decode(rest.substr(0, slash), false);
+        auto segment = decode_text(rest.substr(0, slash), false);
         if (!segment) return segment.error();
         if (segment->empty() || *segment == "." || *segment == ".." || segment->find('/') != std::string::npos) return bad("not a normal path");
         out.segments.push_back(*std::move(segment));

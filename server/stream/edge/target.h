@@ -19,7 +19,8 @@ struct Target {
 // Origin form only. Refuses empty, "." and ".." segments, encoded slashes and control characters, malformed escapes, a query key given twice.
 // Errors: bad_request, uri_too_long.
 [[nodiscard]] Result<Target> parse_target(std::string_view text);
-[[nodiscard]] Result<std::string> percent_decode(std::string_view text, bool plus_is_space);
+// Percent-decoded, without control characters. Errors: bad_request.
+[[nodiscard]] Result<std::string> decode_text(std::string_view text, bool plus_is_space);
 // application/x-www-form-urlencoded. Errors: bad_request.
 [[nodiscard]] Result<std::map<std::string, std::string>> parse_form(std::string_view text);
 

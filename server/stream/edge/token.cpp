@@ -18,7 +18,7 @@ std::optional<Credentials> basic(std::string_view header) {
     const auto plain = parse_base64url(text);
     const auto colon = plain ? plain->find(':') : std::string::npos;
     if (colon == std::string::npos) return std::nullopt;
-    auto id = percent_decode(std::string_view(*plain).substr(0, colon), true), secret = percent_decode(std::string_view(*plain).substr(colon + 1), true);
+    auto id = decode_text(std::string_view(*plain).substr(0, colon), true), secret = decode_text(std::string_view(*plain).substr(colon + 1), true);
     if (!id || !secret) return std::nullopt;
     return Credentials{*id, *secret};
 }

@@ -1,0 +1,40 @@
+// The control plane: admin, finance and audit over REST. Reached through the edge alone, which authenticates the client and forwards whole requests with a
+// secret made anew at each start. Built by server/main.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "server/app/admin.h"
+#include "server/app/usage_reports.h"
+#include "server/ports/crypto.h"
+
+namespace licet::control {
+
+struct ControlOptions {
+    std::uint16_t port = 0;    // 0: any; always on 127.0.0.1
+    unsigned threads = 4;      // of the pool use cases run on
+    std::string boot_secret;
+};
+
+struct ControlServices {
+    std::shared_ptr<app::Admin> admin;
+    std::shared_ptr<const app::UsageReports> reports;
+    std::function<std::shared_ptr<const app::Snapshot>()> snapshot;
+    std::shared_ptr<const ports::Crypto> crypto;
+};
+
+class Control {
+  public:
+    virtual ~Control() = default;  // stops
+    // Errors: unavailable (cannot listen).
+    [[nodiscard]] static Result<std::unique_ptr<Control>> start(ControlOptions options, ControlServices services);
+    [[nodiscard]] virtual std::uint16_t port() const noexcept = 0;
+    // Finishes what was begun.
+    virtual void stop() = 0;
+};
+
+}  // namespace licet::control

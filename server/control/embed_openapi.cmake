@@ -1,0 +1,12 @@
+# Writes OUTPUT: openapi_document() with the text of FILE, in pieces a compiler takes as string literals.
+file(READ ${FILE} text)
+string(LENGTH "${text}" size)
+set(code "#include \"server/control/routes.h\"\n\nnamespace licet::control {\n\nstd::string_view openapi_document() {\n    static constexpr char text[] =\n")
+set(at 0)
+while(at LESS size)
+  string(SUBSTRING "${text}" ${at} 8000 piece)
+  string(APPEND code "        R\"licet_json(${piece})licet_json\"\n")
+  math(EXPR at "${at} + 8000")
+endwhile()
+string(APPEND code "        ;\n    return {text, sizeof text - 1};\n}\n\n}  // namespace licet::control\n")
+file(WRITE ${OUTPUT} "${code}")

@@ -1,0 +1,178 @@
+#include "server/control/routes.h"
+
+#include <algorithm>
+
+#include "base/encoding.h"
+
+namespace licet::control {
+namespace {
+
+using app::Admin;
+using app::Reply;
+using nlohmann::json;
+
+Result<Answer> answer(Result<Reply> reply) {
+    if (!reply) return reply.error();
+    return Answer{reply->status, "application/json", reply->body.dump()};
+}
+
+// The body as JSON; its media type must say so.
+Result<json> body_of(const Call& call) {
+    if (!call.content_type.starts_with("application/json")) return Error{Errc::unsupported_media_type, "expected application/json", "header:Content-Type"};
+    json body = json::parse(call.body, nullptr, false);
+    if (body.is_discarded()) return Error{Errc::invalid_json, "the body is not valid JSON", {}};
+    return body;
+}
+
+// One consent record, or one per line.
+Result<Answer> record_consents(Call& call) {
+    std::vector<json> records;
+    if (call.content_type.starts_with("application/x-ndjson")) {
+        std::size_t number = 0;
+        for (std::string_view rest = call.body; !rest.empty(); ++number) {
+            const auto end = rest.find('\n');
+            const auto line = rest.substr(0, end);
+            rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+            if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+            json record = json::parse(line, nullptr, false);
+            if (record.is_discarded()) return Error{Errc::invalid_json, "not valid JSON", "/" + std::to_string(number)};
+            records.push_back(std::move(record));
+        }
+    } else {
+        auto body = body_of(call);
+        if (!body) return body.error();
+        records.push_back(*std::move(body));
+    }
+    return answer(call.services.admin->record_consents(call.actor, records));
+}
+
+Result<Answer> finance_usage(Call& call) {
+    const std::string format = call.query["format"].empty() ? "csv" : call.query["format"];
+    if (format != "csv" && format != "json") return Error{Errc::invalid_parameter, "expected csv or json", "query:format"};
+    const auto report = call.services.reports->report(*call.services.snapshot(), call.query["period"], call.query["group"], {});
+    if (!report) return report.error();
+    if (format == "csv") return Answer{200, "text/csv; charset=utf-8; header=present", app::to_csv(*report)};
+    return Answer{200, "application/json", app::to_json(*report).dump()};
+}
+
+template <Result<Reply> (Admin::*Put)(const app::Actor&, const std::string&, const json&)>
+Result<Answer> put(Call& call) {
+    auto body = body_of(call);
+    return body ? answer((call.services.admin.get()->*Put)(call.actor, call.path["name"], *body)) : Result<Answer>(body.error());
+}
+template <Result<Reply> (Admin::*Post)(const app::Actor&, const json&)>
+Result<Answer> post(Call& call) {
+    auto body = body_of(call);
+    return body ? answer((call.services.admin.get()->*Post)(call.actor, *body)) : Result<Answer>(body.error());
+}
+template <Result<Reply> (Admin::*Act)(const app::Actor&, const std::string&)>
+Result<Answer> act(Call& call) {
+    return answer((call.services.admin.get()->*Act)(call.actor, call.path["name"]));
+}
+template <Result<Reply> (Admin::*Get)(const std::string&) const>
+Result<Answer> get(Call& call) {
+    return answer((call.services.admin.get()->*Get)(call.path["name"]));
+}
+template <Result<Reply> (Admin::*List)() const>
+Result<Answer> list(Call& call) {
+    return answer((call.services.admin.get()->*List)());
+}
+
+const std::vector<Route>& table() {
+    static const std::vector<Route> routes{
+        {"GET", "/v1/openapi.json", {}, {}, [](Call&) -> Result<Answer> { return Answer{200, "application/json", std::string(openapi_document())}; }},
+
+        {"GET", "/v1/admin/regions", {"admin"}, {}, list<&Admin::list_regions>},
+        {"GET", "/v1/admin/regions/{name}", {"admin"}, {}, get<&Admin::get_region>},
+        {"PUT", "/v1/admin/regions/{name}", {"admin"}, {}, put<&Admin::put_region>},
+        {"GET", "/v1/admin/products", {"admin", "policy", "producer"}, {}, list<&Admin::list_products>},
+        {"GET", "/v1/admin/products/{name}", {"admin", "policy", "producer"}, {}, get<&Admin::get_product>},
+        {"PUT", "/v1/admin/products/{name}", {"admin"}, {}, put<&Admin::put_product>},
+        {"GET", "/v1/admin/parties", {"admin", "policy"}, {}, list<&Admin::list_parties>},
+        {"GET", "/v1/admin/parties/{name}", {"admin", "policy"}, {}, get<&Admin::get_party>},
+        {"PUT", "/v1/admin/parties/{name}", {"admin"}, {}, put<&Admin::put_party>},
+        {"GET", "/v1/admin/contracts", {"admin", "policy", "finance"}, {}, list<&Admin::list_contracts>},
+        {"GET", "/v1/admin/contracts/{name}", {"admin", "policy", "finance"}, {}, get<&Admin::get_contract>},
+        {"PUT", "/v1/admin/contracts/{name}", {"admin"}, {}, put<&Admin::put_contract>},
+        {"GET", "/v1/admin/clients", {"admin"}, {}, list<&Admin::list_clients>},
+        {"POST", "/v1/admin/clients", {"admin"}, {}, post<&Admin::create_client>},
+        {"GET", "/v1/admin/clients/{name}", {"admin"}, {}, get<&Admin::get_client>},
+        {"POST", "/v1/admin/clients/{name}/revoke", {"admin"}, {}, act<&Admin::revoke_client>},
+        {"POST", "/v1/admin/clients/{name}/revoke-tokens", {"admin"}, {}, act<&Admin::revoke_tokens>},
+
+        {"GET", "/v1/admin/policies", {"policy", "dpo", "admin", "auditor"}, {}, list<&Admin::list_policies>},
+        {"GET", "/v1/admin/policies/{name}", {"policy", "dpo", "admin", "auditor"}, {}, get<&Admin::get_policy>},
+        {"PUT", "/v1/admin/policies/{name}", {"policy"}, {}, put<&Admin::put_policy>},
+        {"POST", "/v1/admin/policies/{name}/versions/{version}/activate", {"policy"}, {},
+         [](Call& call) { return answer(call.services.admin->activate_policy(call.actor, call.path["name"], call.path["version"])); }},
+        {"POST", "/v1/admin/policies/{name}/retire", {"policy"}, {}, act<&Admin::retire_policy>},
+
+        {"POST", "/v1/admin/consents", {"dpo"}, {}, record_consents},
+        {"POST", "/v1/admin/consents/withdraw", {"dpo"}, {}, post<&Admin::withdraw_consent>},
+        {"POST", "/v1/admin/consents/query", {"dpo"}, {}, post<&Admin::query_consent>},
+        {"GET", "/v1/admin/explain", {"dpo", "auditor", "policy"}, {"product", "contract", "offset", "cursor", "source", "event"},
+         [](Call& call) {
+             auto& q = call.query;
+             return answer(call.services.admin->explain(call.actor, {q["product"], q["contract"], q["offset"], q["cursor"], q["source"], q["event"]}));
+         }},
+        {"GET", "/v1/admin/audit", {"auditor"}, {"after", "limit"},
+         [](Call& call) -> Result<Answer> {
+             auto lines = call.services.admin->audit_lines(call.query["after"], call.query["limit"]);
+             if (!lines) return lines.error();
+             return Answer{200, "application/x-ndjson", *std::move(lines)};
+         }},
+        {"GET", "/v1/admin/audit/key", {"auditor", "admin"}, {}, list<&Admin::audit_key>},
+
+        {"GET", "/v1/finance/usage", {"finance"}, {"period", "group", "format"}, finance_usage},
+    };
+    return routes;
+}
+
+std::vector<std::string_view> segments(std::string_view path) {
+    std::vector<std::string_view> out;
+    while (!path.empty() && path.front() == '/') {
+        path.remove_prefix(1);
+        const auto slash = path.find('/');
+        out.push_back(path.substr(0, slash));
+        path = slash == std::string_view::npos ? std::string_view{} : path.substr(slash);
+    }
+    return out;
+}
+
+bool fits(const std::vector<std::string_view>& pattern, const std::vector<std::string_view>& path, std::map<std::string, std::string>& parameters) {
+    if (pattern.size() != path.size()) return false;
+    std::map<std::string, std::string> found;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        if (pattern[i].starts_with('{')) {
+            auto value = percent_decode(path[i], false);
+            if (!value || value->empty()) return false;
+            found.emplace(pattern[i].substr(1, pattern[i].size() - 2), *std::move(value));
+        } else if (pattern[i] != path[i]) {
+            return false;
+        }
+    }
+    parameters = std::move(found);
+    return true;
+}
+
+}  // namespace
+
+std::span<const Route> routes() { return table(); }
+
+Match match(std::string_view method, std::string_view path) {
+    Match out;
+    const auto wanted = segments(path);
+    for (const Route& route : table()) {
+        std::map<std::string, std::string> parameters;
+        if (!fits(segments(route.path), wanted, parameters)) continue;
+        if (route.method == method) {
+            out.route = &route;
+            out.path = std::move(parameters);
+            return out;
+        }
+        out.allow += (out.allow.empty() ? "" : ", ") + std::string(route.method);
+    }
+    return out;
+}
+
+}  // namespace licet::control
