@@ -19,6 +19,7 @@ int nibble(char c) noexcept {
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     return -1;
 }
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 }  // namespace
 
 std::size_t base64url_to(Bytes bytes, char* out) noexcept {
@@ -70,6 +71,24 @@ std::optional<std::string> parse_base64url(std::string_view text) {
     return out;
 }
 
+std::string base64(Bytes bytes) {
+    std::string out = base64url(bytes);
+    for (char& c : out) c = c == '-' ? '+' : c == '_' ? '/' : c;
+    out.append((4 - out.size() % 4) % 4, '=');
+    return out;
+}
+
+std::optional<std::string> parse_base64(std::string_view text) {
+    if (text.size() % 4 != 0) return std::nullopt;
+    for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
+    std::string url(text);
+    for (char& c : url) {
+        if (c == '-' || c == '_') return std::nullopt;
+        c = c == '+' ? '-' : c == '/' ? '_' : c;
+    }
+    return parse_base64url(url);
+}
+
 std::string hex(Bytes bytes) {
     static constexpr char kHex[] = "0123456789abcdef";
     std::string out;
@@ -90,6 +109,24 @@ std::optional<std::string> parse_hex(std::string_view text) {
         const int low = nibble(text[i + 1]);
         if (high < 0 || low < 0) return std::nullopt;
         out.push_back(static_cast<char>(high * 16 + low));
+    }
+    return out;
+}
+
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '+' && plus_is_space) {
+            out += ' ';
+        } else if (text[i] == '%') {
+            const int high = i + 2 < text.size() ? nibble(lower(text[i + 1])) : -1;
+            const int low = high < 0 ? -1 : nibble(lower(text[i + 2]));
+            if (low < 0) return std::nullopt;
+            out += static_cast<char>(high * 16 + low);
+            i += 2;
+        } else {
+            out += text[i];
+        }
     }
     return out;
 }

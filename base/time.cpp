@@ -90,7 +90,10 @@ std::optional<UtcMillis> parse_rfc3339(std::string_view text) noexcept {
     }
     if (pos != text.size()) return std::nullopt;
     const std::int64_t minutes = *days * 1440 + hour * 60 + minute - offset_minutes;
-    return UtcMillis{minutes * 60'000 + second * 1000 + millis};
+    const UtcMillis at{minutes * 60'000 + second * 1000 + millis};
+    // The offset may have carried it out of the years that can be written.
+    constexpr std::int64_t kFirst = -62'135'596'800'000, kLast = 253'402'300'799'999;  // 0001-01-01T00:00:00.000Z, 9999-12-31T23:59:59.999Z
+    return at.value < kFirst || at.value > kLast ? std::nullopt : std::optional(at);
 }
 
 std::string format_rfc3339(UtcMillis at) {

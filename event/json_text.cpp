@@ -1,6 +1,7 @@
 #include "event/json_text.h"
 
 #include <cstdint>
+#include <optional>
 
 namespace licet::event {
 namespace {
@@ -86,30 +87,45 @@ bool unescape_json(std::string_view token, std::string& out) {
 void append_json_string(std::string_view text, std::string& out) {
     static constexpr char digits[] = "0123456789abcdef";
     out += '"';
-    for (const char c : text) {
-        const auto u = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
+    std::size_t plain = 0;  // where what needs no escape began
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto u = static_cast<unsigned char>(text[i]);
+        if (u >= 0x20 && u != '"' && u != '\\') continue;
+        out.append(text, plain, i - plain);
+        plain = i + 1;
+        if (u >= 0x20) {
             out += '\\';
-            out += c;
-        } else if (u < 0x20) {
+            out += text[i];
+        } else {
             out += "\\u00";
             out += digits[u >> 4];
             out += digits[u & 15];
-        } else {
-            out += c;
         }
     }
+    out.append(text, plain);
     out += '"';
 }
 
 std::size_t code_point_size(std::string_view text) noexcept {
     if (text.empty()) return 0;
     const auto lead = static_cast<unsigned char>(text[0]);
-    const std::size_t size = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    if (lead < 0x80) return 1;
+    const std::size_t size = lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
     if (size == 0 || size > text.size()) return 0;
     for (std::size_t i = 1; i < size; ++i)
         if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
+    const auto second = static_cast<unsigned char>(text[1]);
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second >= 0xA0) || (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second >= 0x90)) return 0;
     return size;
+}
+
+bool valid_utf8(std::string_view text) noexcept {
+    while (!text.empty()) {
+        const auto size = code_point_size(text);
+        if (size == 0) return false;
+        text.remove_prefix(size);
+    }
+    return true;
 }
 
 std::size_t count_code_points(std::string_view text) noexcept {
@@ -121,6 +137,15 @@ std::size_t count_code_points(std::string_view text) noexcept {
         ++count;
     }
     return count;
+}
+
+bool clean_text(std::string_view text) noexcept {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto c = static_cast<unsigned char>(text[i]);
+        if (c < 0x20 || c == 0x7F) return false;
+        if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) return false;
+    }
+    return true;
 }
 
 std::string pointer_token(std::string_view token) {

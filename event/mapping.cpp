@@ -5,7 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/ids.h"
 #include "base/limits.h"
+#include "base/time.h"
+#include "event/json_text.h"
 
 namespace licet::event {
 namespace {
@@ -20,16 +23,6 @@ bool attribute_name(std::string_view name) {
            std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-std::string escaped(std::string_view token) {
-    std::string out;
-    for (const char c : token) {
-        if (c == '~') out += "~0";
-        else if (c == '/') out += "~1";
-        else out += c;
-    }
-    return out;
-}
-
 Result<InfoType> read_info_type(const json& value, const std::string& at) {
     const auto type = value.is_string() ? parse_info_type(value.get_ref<const std::string&>()) : std::nullopt;
     if (!type) return bad(at, "unknown info type; expected a name such as EMAIL_ADDRESS or IP_ADDRESS");
@@ -39,7 +32,18 @@ Result<InfoType> read_info_type(const json& value, const std::string& at) {
 Result<std::vector<std::string>> read_pointer(const json& value, const std::string& at) {
     auto path = value.is_string() ? parse_pointer(value.get_ref<const std::string&>()) : std::nullopt;
     if (!path) return bad(at, "expected a JSON Pointer (RFC 6901)");
+    if (value.get_ref<const std::string&>().size() > limits::mapping_pointer_max_bytes)
+        return bad(at, "longer than " + std::to_string(limits::mapping_pointer_max_bytes) + " bytes");
     return std::move(*path);
+}
+
+// What no event could carry is refused here, not event by event.
+Status check_constant(const std::string& attribute, const std::string& text, const std::string& at) {
+    if (text.empty() || text.size() > limits::event_attribute_max_bytes) return bad(at, "expected a string that is not empty");
+    if (!clean_text(text)) return bad(at, "control characters are not allowed in attributes");
+    if ((attribute == "time" || attribute == "expirytime") && !parse_rfc3339(text)) return bad(at, "expected an RFC 3339 date-time");
+    if (attribute == "residency" && !valid_slug(text)) return bad(at, "expected the name of a region");
+    return success();
 }
 
 Result<AttributeRule> read_rule(const std::string& name, const json& rule, const std::string& at) {
@@ -48,7 +52,7 @@ Result<AttributeRule> read_rule(const std::string& name, const json& rule, const
     out.attribute = name;
     int sources = 0;
     for (const auto& [key, value] : rule.items()) {
-        const std::string here = at + "/" + escaped(key);
+        const std::string here = at + "/" + pointer_token(key);
         if (key == "pointer") {
             auto path = read_pointer(value, here);
             if (!path) return path.error();
@@ -56,9 +60,8 @@ Result<AttributeRule> read_rule(const std::string& name, const json& rule, const
             out.kind = AttributeRule::Kind::pointer;
             ++sources;
         } else if (key == "constant") {
-            if (!value.is_string() || value.get_ref<const std::string&>().empty() ||
-                value.get_ref<const std::string&>().size() > limits::event_attribute_max_bytes)
-                return bad(here, "expected a string that is not empty");
+            if (!value.is_string()) return bad(here, "expected a string that is not empty");
+            if (auto checked = check_constant(name, value.get_ref<const std::string&>(), here); !checked) return checked.error();
             out.constant = value.get<std::string>();
             out.kind = AttributeRule::Kind::constant;
             ++sources;
@@ -87,7 +90,7 @@ Result<GovernedField> read_field(const json& field, const std::string& at) {
     if (!field.is_object() || !field.contains("pointer")) return bad(at, "expected an object with a pointer");
     GovernedField out;
     for (const auto& [key, value] : field.items()) {
-        const std::string here = at + "/" + escaped(key);
+        const std::string here = at + "/" + pointer_token(key);
         if (key == "pointer") {
             auto path = read_pointer(value, here);
             if (!path) return path.error();
@@ -144,13 +147,13 @@ Result<Mapping> parse_mapping(const json& document, std::uint32_t version) {
     Mapping out;
     out.version = version;
     for (const auto& [key, value] : document.items()) {
-        if (key != "attributes" && key != "fields") return bad("/" + escaped(key), "unknown member");
+        if (key != "attributes" && key != "fields") return bad("/" + pointer_token(key), "unknown member");
         if (value.size() > limits::mapping_fields_max) return bad("/" + key, "more than " + std::to_string(limits::mapping_fields_max) + " entries");
     }
     if (const auto at = document.find("attributes"); at != document.end()) {
         if (!at->is_object()) return bad("/attributes", "expected an object");
         for (const auto& [name, rule] : at->items()) {
-            const std::string here = "/attributes/" + escaped(name);
+            const std::string here = "/attributes/" + pointer_token(name);
             if (!attribute_name(name) || reserved.contains(name)) return bad(here, "not an attribute a mapping may set");
             auto read = read_rule(name, rule, here);
             if (!read) return read.error();
@@ -180,7 +183,7 @@ json to_json(const Mapping& mapping) {
         if (rule.kind == AttributeRule::Kind::constant) out["constant"] = rule.constant;
         if (rule.kind == AttributeRule::Kind::pointer) {
             std::string pointer;
-            for (const auto& token : rule.path) pointer += "/" + escaped(token);
+            for (const auto& token : rule.path) pointer += "/" + pointer_token(token);
             out["pointer"] = pointer;
         }
         if (rule.info_type != InfoType::none) out["infoType"] = info_type_name(rule.info_type);

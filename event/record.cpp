@@ -26,26 +26,17 @@ T get(const char* p) noexcept {
     return static_cast<T>(v);
 }
 
-// Six strings with u16 sizes, then per span its field and detected type.
-std::string static_block(const EventDraft& draft) {
-    std::string out;
-    for (const auto s : {draft.license, draft.jurisdiction, draft.residency, draft.classification, draft.categories, draft.regulation}) {
-        put(out, static_cast<std::uint16_t>(s.size()));
-        out.append(s);
-    }
-    for (const Span& span : draft.spans) {
-        put(out, span.field);
-        put(out, static_cast<std::uint8_t>(span.detected));
-    }
-    return out;
-}
+constexpr std::size_t kStaticStrings = 6;
+constexpr std::size_t kStaticSpanBytes = 3;
 
 }  // namespace
 
 std::string encode_record(const EventDraft& draft) {
-    const std::string fixed = static_block(draft);
+    const std::array<std::string_view, kStaticStrings> strings{draft.license, draft.jurisdiction, draft.residency, draft.classification, draft.categories, draft.regulation};
+    std::size_t static_bytes = draft.spans.size() * kStaticSpanBytes;
+    for (const auto s : strings) static_bytes += 2 + s.size();
     std::string out;
-    out.reserve(kHeaderBytes + fixed.size() + draft.partition_key.size() + draft.id.size() + draft.source.size() + draft.spans.size() * kSpanBytes +
+    out.reserve(kHeaderBytes + static_bytes + draft.partition_key.size() + draft.id.size() + draft.source.size() + draft.spans.size() * kSpanBytes +
                 draft.envelope.size() + draft.data.size());
     put(out, kMagic);
     put(out, kVersion);
@@ -55,10 +46,18 @@ std::string encode_record(const EventDraft& draft) {
     put(out, draft.time.value);
     put(out, draft.expiry.value);
     out.append(reinterpret_cast<const char*>(draft.subject.bytes.data()), draft.subject.bytes.size());
-    for (const std::size_t size : {fixed.size(), draft.partition_key.size(), draft.id.size(), draft.source.size(), draft.spans.size(), draft.envelope.size(),
+    for (const std::size_t size : {static_bytes, draft.partition_key.size(), draft.id.size(), draft.source.size(), draft.spans.size(), draft.envelope.size(),
                                    draft.data.size()})
         put(out, static_cast<std::uint32_t>(size));
-    out.append(fixed).append(draft.partition_key).append(draft.id).append(draft.source);
+    for (const auto s : strings) {
+        put(out, static_cast<std::uint16_t>(s.size()));
+        out.append(s);
+    }
+    for (const Span& span : draft.spans) {
+        put(out, span.field);
+        put(out, static_cast<std::uint8_t>(span.detected));
+    }
+    out.append(draft.partition_key).append(draft.id).append(draft.source);
     for (const Span& span : draft.spans) {
         put(out, span.field);
         put(out, static_cast<std::uint8_t>(span.value_kind));
@@ -107,10 +106,13 @@ std::optional<StoredEvent> StoredEvent::parse(std::string_view bytes) noexcept {
         *s = rest.substr(2, size);
         rest.remove_prefix(2 + size);
     }
+    if (rest.size() != e.span_count_ * kStaticSpanBytes) return std::nullopt;
     std::uint32_t last = 0;
     for (std::size_t i = 0; i < e.span_count_; ++i) {
         const Span s = e.span(i);
-        if (s.value_begin < last || s.member_begin > s.value_begin || s.value_begin >= s.value_end || s.value_end > e.data_.size()) return std::nullopt;
+        if (s.value_kind > ValueKind::object || s.detected > InfoType::free_text || s.value_begin < last || s.member_begin > s.value_begin ||
+            s.value_begin >= s.value_end || s.value_end > e.data_.size())
+            return std::nullopt;
         last = s.value_begin;
     }
     return e;

@@ -1,134 +1,139 @@
 #include "event/span_scanner.h"
 
 #include <algorithm>
+#include <bitset>
+#include <cassert>
+#include <charconv>
+#include <optional>
 
+#include "event/json_scan.h"
 #include "event/json_text.h"
 
 namespace licet::event {
+namespace {
 
+constexpr std::size_t kNoIndex = static_cast<std::size_t>(-1);
+
+std::uint64_t size_bit(std::size_t size) noexcept { return std::uint64_t{1} << std::min<std::size_t>(size, 63); }
+
+bool before(std::string_view a, std::string_view b) noexcept { return a.size() != b.size() ? a.size() < b.size() : a < b; }
+
+// RFC 6901 section 4: digits without leading zeros.
+std::size_t array_index(std::string_view token) noexcept {
+    std::size_t index = 0;
+    if (token.empty() || (token.size() > 1 && token[0] == '0')) return kNoIndex;
+    const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
+    return error == std::errc{} && end == token.data() + token.size() ? index : kNoIndex;
+}
+
+}  // namespace
+
+const PathTree::Child* PathTree::Node::find(std::string_view token) const noexcept {
+    if ((sizes & size_bit(token.size())) == 0) return nullptr;
+    const auto at = std::lower_bound(children.begin(), children.end(), token, [](const Child& c, std::string_view t) { return before(c.token, t); });
+    return at != children.end() && at->token == token ? &*at : nullptr;
+}
+
+const PathTree::Child* PathTree::Node::find(std::size_t index) const noexcept {
+    if (index >= indexes_end) return nullptr;
+    const auto at = std::find_if(children.begin(), children.end(), [&](const Child& c) { return c.index == index; });
+    return at == children.end() ? nullptr : &*at;
+}
+
+void PathTree::add(const std::vector<std::string>& path, std::size_t target) {
+    std::uint32_t node = 0;
+    for (const auto& token : path) {
+        if (const Child* known = nodes_[node].find(token)) {
+            node = known->node;
+            continue;
+        }
+        auto& parent = nodes_[node];
+        assert(parent.children.size() < kChildrenMax);
+        const auto next = static_cast<std::uint32_t>(nodes_.size());
+        const auto place = std::lower_bound(parent.children.begin(), parent.children.end(), token,
+                                            [](const Child& c, const std::string& t) { return before(c.token, t); });
+        const std::size_t index = array_index(token);
+        parent.children.insert(place, Child{token, index, next});
+        parent.sizes |= size_bit(token.size());
+        if (index != kNoIndex) parent.indexes_end = std::max(parent.indexes_end, index + 1);
+        nodes_.emplace_back();
+        node = next;
+    }
+    nodes_[node].targets.push_back(target);
+}
+
+// Recursion is as deep as the tree, never as the document.
 class SpanScanner {
   public:
-    SpanScanner(std::string_view text, std::vector<FoundValue>& out) : text_(text), out_(out) {}
+    SpanScanner(std::string_view text, const PathTree& tree, std::vector<FoundValue>& out) : text_(text), tree_(tree), out_(out) {}
 
-    Status scan(const PathTree& tree) {
-        std::size_t at = 0;
-        value(at, &tree.root_, 0, {});
-        if (duplicate_) return Error{Errc::duplicate_governed_key, "a governed path occurs twice in one object", *duplicate_};
-        return success();
+    Status scan() {
+        (void)value(0, tree_.nodes_[0], 0);
+        if (!duplicate_) return success();
+        std::string pointer;
+        for (auto token = duplicate_->rbegin(); token != duplicate_->rend(); ++token) pointer += "/" + pointer_token(*token);
+        return Error{Errc::duplicate_governed_key, "a governed path occurs twice in one object", std::move(pointer)};
     }
 
   private:
     using Node = PathTree::Node;
+    using Child = PathTree::Child;
 
-    // Past the string that starts at `at`.
-    std::size_t string_end(std::size_t at) const {
-        for (++at; text_[at] != '"'; ++at)
-            if (text_[at] == '\\') ++at;
-        return at + 1;
-    }
-
-    // Past the value nobody asked for: strings are skipped whole, brackets counted.
-    std::size_t skip(std::size_t at) const {
-        std::size_t depth = 0;
-        for (;;) {
-            const char c = text_[at];
-            if (c == '"') {
-                at = string_end(at);
-            } else if (c == '{' || c == '[') {
-                ++depth;
-                ++at;
-                continue;
-            } else if (c == '}' || c == ']') {
-                ++at;
-                --depth;
-            } else if (c == ',' || c == ':') {
-                ++at;
-                continue;
-            } else {
-                at = scalar_end(at);
-            }
-            if (depth == 0) return at;
-        }
-    }
-    std::size_t scalar_end(std::size_t at) const {
-        while (at < text_.size() && text_[at] != ',' && text_[at] != '}' && text_[at] != ']') ++at;
-        return at;
-    }
-
-    ValueKind kind_at(std::size_t at) const {
-        switch (text_[at]) {
-            case '"': return ValueKind::string;
-            case '{': return ValueKind::object;
-            case '[': return ValueKind::array;
-            case 't':
-            case 'f': return ValueKind::boolean;
-            case 'n': return ValueKind::null;
-            default: return ValueKind::number;
-        }
-    }
-
-    void value(std::size_t& at, const Node* node, std::size_t member_begin, const std::string& pointer) {
-        const std::size_t begin = at, first = out_.size();
-        const ValueKind kind = kind_at(at);
-        for (const std::size_t target : node->targets)
+    std::size_t value(std::size_t begin, const Node& node, std::size_t member_begin) {
+        const ValueKind kind = scan::kind_at(text_, begin);
+        const std::size_t first = out_.size();
+        for (const std::size_t target : node.targets)
             out_.push_back({target, kind, static_cast<std::uint32_t>(member_begin), static_cast<std::uint32_t>(begin), 0});
         const std::size_t mine = out_.size();
-        if (node->children.empty()) at = skip(at);
-        else if (kind == ValueKind::object) object(at, node, pointer);
-        else if (kind == ValueKind::array) array(at, node, pointer);
-        else at = skip(at);
-        for (std::size_t i = first; i < mine; ++i) out_[i].value_end = static_cast<std::uint32_t>(at);
+        std::size_t end;
+        if (node.children.empty()) end = scan::value_end(text_, begin);
+        else if (kind == ValueKind::object) end = object(begin, node);
+        else if (kind == ValueKind::array) end = array(begin, node);
+        else end = scan::value_end(text_, begin);
+        for (std::size_t i = first; i < mine; ++i) out_[i].value_end = static_cast<std::uint32_t>(end);
+        return end;
     }
 
-    void object(std::size_t& at, const Node* node, const std::string& pointer) {
-        std::vector<const Node*> seen;
-        for (++at; text_[at] != '}';) {
-            if (text_[at] == ',') ++at;
-            const std::size_t key_begin = at;
-            at = string_end(at);
-            std::string_view key = text_.substr(key_begin + 1, at - key_begin - 2);
-            std::string unescaped;
-            if (key.find('\\') != std::string_view::npos && unescape_json(text_.substr(key_begin, at - key_begin), unescaped)) key = unescaped;
-            ++at;  // ':'
-            const auto child = node->children.find(key);
-            if (child == node->children.end()) {
-                at = skip(at);
-                continue;
-            }
-            const std::string below = pointer + "/" + pointer_token(key);
-            if (std::find(seen.begin(), seen.end(), child->second.get()) != seen.end() && !duplicate_) duplicate_ = below;
-            seen.push_back(child->second.get());
-            value(at, child->second.get(), key_begin, below);
-        }
-        ++at;
+    const Child* child_of(const Node& node, std::string_view key_token) {
+        const std::string_view raw = key_token.substr(1, key_token.size() - 2);
+        if (raw.find('\\') == std::string_view::npos) return node.find(raw);
+        return unescape_json(key_token, unescaped_) ? node.find(unescaped_) : nullptr;
     }
 
-    void array(std::size_t& at, const Node* node, const std::string& pointer) {
-        std::size_t index = 0;
-        for (++at; text_[at] != ']'; ++index) {
-            if (text_[at] == ',') ++at;
-            const auto child = node->children.find(std::to_string(index));
-            if (child == node->children.end()) at = skip(at);
-            else value(at, child->second.get(), at, pointer + "/" + std::to_string(index));
-        }
-        ++at;
+    std::size_t object(std::size_t begin, const Node& node) {
+        std::bitset<PathTree::kChildrenMax> seen;
+        return scan::members(text_, begin, [&](std::string_view key, std::size_t at) {
+            const Child* child = child_of(node, key);
+            if (child == nullptr) return scan::value_end(text_, at);
+            const auto ordinal = static_cast<std::size_t>(child - node.children.data());
+            const bool known = duplicate_.has_value();
+            if (seen[ordinal] && !known) duplicate_.emplace();
+            seen[ordinal] = true;
+            return descend(at, *child, static_cast<std::size_t>(key.data() - text_.data()), known);
+        });
+    }
+
+    std::size_t array(std::size_t begin, const Node& node) {
+        return scan::elements(text_, begin, [&](std::size_t index, std::size_t at) {
+            const Child* child = node.find(index);
+            return child == nullptr ? scan::value_end(text_, at) : descend(at, *child, at, duplicate_.has_value());
+        });
+    }
+
+    // A duplicate first met at this child or below it collects the tokens above it on the way back.
+    std::size_t descend(std::size_t at, const Child& child, std::size_t member_begin, bool known) {
+        const std::size_t end = value(at, tree_.nodes_[child.node], member_begin);
+        if (duplicate_ && !known) duplicate_->push_back(child.token);
+        return end;
     }
 
     const std::string_view text_;
+    const PathTree& tree_;
     std::vector<FoundValue>& out_;
-    std::optional<std::string> duplicate_;
+    std::string unescaped_;
+    std::optional<std::vector<std::string_view>> duplicate_;  // tokens of the path, innermost first
 };
 
-void PathTree::add(const std::vector<std::string>& path, std::size_t target) {
-    Node* node = &root_;
-    for (const auto& token : path) {
-        auto& child = node->children[token];
-        if (!child) child = std::make_unique<Node>();
-        node = child.get();
-    }
-    node->targets.push_back(target);
-}
-
-Status find_values(std::string_view json, const PathTree& tree, std::vector<FoundValue>& out) { return SpanScanner(json, out).scan(tree); }
+Status find_values(std::string_view json, const PathTree& tree, std::vector<FoundValue>& out) { return SpanScanner(json, tree, out).scan(); }
 
 }  // namespace licet::event

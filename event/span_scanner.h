@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,16 +15,28 @@ namespace licet::event {
 // The paths one is looking for, as a tree of reference tokens.
 class PathTree {
   public:
-    // `target` is returned with each value found at the path.
+    static constexpr std::size_t kChildrenMax = 512;  // different tokens below one node; mappings stay below it (limits::mapping_fields_max)
+
+    PathTree() : nodes_(1) {}
+    // `target` is returned with each value found at the path. Precondition: no more than kChildrenMax different tokens below one node.
     void add(const std::vector<std::string>& path, std::size_t target);
 
   private:
     friend class SpanScanner;
-    struct Node {
-        std::map<std::string, std::unique_ptr<Node>, std::less<>> children;
-        std::vector<std::size_t> targets;
+    struct Child {
+        std::string token;
+        std::size_t index = static_cast<std::size_t>(-1);  // RFC 6901 array index when the token is one
+        std::uint32_t node = 0;
     };
-    Node root_;
+    struct Node {
+        std::vector<Child> children;  // sorted by size, then bytes
+        std::uint64_t sizes = 0;      // bit s: some child's token has s bytes (63: that many or more)
+        std::size_t indexes_end = 0;  // one past the largest array index among the children
+        std::vector<std::size_t> targets;
+        [[nodiscard]] const Child* find(std::string_view token) const noexcept;
+        [[nodiscard]] const Child* find(std::size_t index) const noexcept;
+    };
+    std::vector<Node> nodes_;  // [0] is the root
 };
 
 struct FoundValue {
@@ -35,9 +45,9 @@ struct FoundValue {
     std::uint32_t member_begin, value_begin, value_end;
 };
 
-// Appends every value at one of the paths, sorted by value_begin (outer before inner). Array elements are addressed by index.
+// Appends every value at one of the paths, sorted by value_begin (outer before inner). Array elements are addressed by index. Keys are compared unescaped.
 // Error: duplicate_governed_key with the pointer, when an object on the way has a wanted key twice.
-// Precondition: `json` is valid minified JSON, nested no deeper than 1024.
+// Precondition: `json` is valid minified JSON below 4 GiB.
 [[nodiscard]] Status find_values(std::string_view json, const PathTree& tree, std::vector<FoundValue>& out);
 
 }  // namespace licet::event
