@@ -1,5 +1,5 @@
-// Text encodings of bytes: base64url without padding (RFC 4648 section 5), base64, lower-case hex, percent-decoding. Pure; used by cursors, tokens, digests,
-// ingest, targets.
+// Text encodings of bytes: base64url without padding (RFC 4648 section 5), base64, lower-case hex, percent-decoding. Pure; used by cursors, tokens,
+// digests, ingest, targets.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,7 @@
 namespace licet {
 
 using Bytes = std::span<const std::uint8_t>;
-[[nodiscard]] inline Bytes as_bytes(std::string_view s) noexcept {
-    return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
-}
+[[nodiscard]] inline Bytes as_bytes(std::string_view s) noexcept { return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()}; }
 
 [[nodiscard]] std::string base64url(Bytes bytes);
 // Writes base64url of `bytes` to `out`, which must hold (4 * size + 2) / 3 characters; returns characters written.

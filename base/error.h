@@ -16,7 +16,7 @@ enum class Errc : std::uint16_t {
 };
 
 struct ErrorEntry {
-    std::string_view slug;    // stable; last segment of the problem `type`
+    std::string_view slug;  // stable; last segment of the problem `type`
     std::uint16_t http_status;
     std::string_view title;
 };

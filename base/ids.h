@@ -20,9 +20,9 @@ struct Number {
 using ProductNo = Number<struct ProductTag, std::uint32_t>;
 using ContractNo = Number<struct ContractTag, std::uint32_t>;
 using Partition = Number<struct PartitionTag, std::uint16_t>;
-using StreamEpoch = Number<struct StreamEpochTag, std::uint32_t>;  // incarnation of one product partition's log
+using StreamEpoch = Number<struct StreamEpochTag, std::uint32_t>;     // incarnation of one product partition's log
 using GovernanceEpoch = Number<struct GovernanceTag, std::uint64_t>;  // counts every change of policy, consent, contract or token
-using Offset = std::uint64_t;  // position of an event in a partition, from 0, dense
+using Offset = std::uint64_t;                                         // position of an event in a partition, from 0, dense
 
 // 128-bit keyed digests: pseudonymised data subjects and event identities. All zero means "none".
 template <class Tag>
@@ -36,7 +36,7 @@ struct Digest128 {
         return v;
     }
 };
-using SubjectKey = Digest128<struct SubjectTag>;     // HMAC(subject key, controller, raw subject id)
+using SubjectKey = Digest128<struct SubjectTag>;      // HMAC(subject key, controller, raw subject id)
 using EventIdentity = Digest128<struct IdentityTag>;  // digest of (product, source, id): the deduplication key
 
 // A slug: 1-64 characters of [a-z0-9._-], starting with a letter or digit.

@@ -22,7 +22,7 @@ inline constexpr std::size_t connections_max_per_shard = 65'536;
 inline constexpr std::size_t request_bodies_max_bytes_per_shard = 512 * 1024 * 1024;  // bodies being received at one time
 inline constexpr std::size_t upstream_connections_max_per_shard = 64;
 inline constexpr int upstream_abandoned_timeout_ms = 600'000;  // an answer nobody waits for any more is still read to its end
-inline constexpr std::size_t blocking_calls_max = 64;  // of the edge, on its worker pool
+inline constexpr std::size_t blocking_calls_max = 64;          // of the edge, on its worker pool
 inline constexpr std::size_t ops_connections_max = 64;
 
 // Events
@@ -36,7 +36,7 @@ inline constexpr std::size_t mapping_pointer_max_bytes = 512;
 inline constexpr std::size_t ingest_rejections_reported_max = 1000;
 
 // Streams
-inline constexpr std::size_t tape_max_bytes = 8 * 1024 * 1024;    // per view and wire format
+inline constexpr std::size_t tape_max_bytes = 8 * 1024 * 1024;  // per view and wire format
 inline constexpr std::size_t tape_chunk_bytes = 256 * 1024;
 inline constexpr std::size_t catch_up_batch_max_bytes = 1024 * 1024;
 inline constexpr std::size_t catch_up_batch_max_events = 4096;
@@ -46,6 +46,7 @@ inline constexpr std::size_t pull_page_max_bytes = 8 * 1024 * 1024;
 inline constexpr int pull_wait_max_ms = 30'000;
 inline constexpr int heartbeat_interval_ms = 15'000;
 inline constexpr int sse_retry_ms = 1'000;
+inline constexpr int close_linger_ms = 2'000;            // for the peer to close too, once the last frame is written
 inline constexpr int stalled_write_timeout_ms = 60'000;  // a subscriber that takes no byte for so long is closed
 inline constexpr std::size_t views_max_per_shard = 4096;
 
@@ -56,7 +57,7 @@ inline constexpr std::size_t policy_constraint_depth_max = 8;
 inline constexpr std::size_t policy_constraint_nodes_max = 256;
 inline constexpr std::size_t policy_list_max = 1024;
 inline constexpr std::size_t contract_purposes_max = 16;
-inline constexpr std::size_t decision_memo_max_entries = 16'384;  // per view; past it, decided without memo
+inline constexpr std::size_t decision_memo_max_entries = 16'384;     // per view; past it, decided without memo
 inline constexpr std::size_t decision_memo_max_consent_states = 64;  // per entry: only contracts with several purposes have more than three
 
 // Queues

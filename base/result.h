@@ -21,9 +21,18 @@ class [[nodiscard]] Result {
     explicit operator bool() const noexcept { return ok(); }
 
     // Precondition: ok().
-    [[nodiscard]] T& value() & { assert(ok()); return *std::get_if<0>(&state_); }
-    [[nodiscard]] const T& value() const& { assert(ok()); return *std::get_if<0>(&state_); }
-    [[nodiscard]] T&& value() && { assert(ok()); return std::move(*std::get_if<0>(&state_)); }
+    [[nodiscard]] T& value() & {
+        assert(ok());
+        return *std::get_if<0>(&state_);
+    }
+    [[nodiscard]] const T& value() const& {
+        assert(ok());
+        return *std::get_if<0>(&state_);
+    }
+    [[nodiscard]] T&& value() && {
+        assert(ok());
+        return std::move(*std::get_if<0>(&state_));
+    }
     T& operator*() & { return value(); }
     const T& operator*() const& { return value(); }
     T&& operator*() && { return std::move(*this).value(); }
@@ -31,8 +40,14 @@ class [[nodiscard]] Result {
     const T* operator->() const { return &value(); }
 
     // Precondition: !ok().
-    [[nodiscard]] const Error& error() const& { assert(!ok()); return *std::get_if<1>(&state_); }
-    [[nodiscard]] Error&& error() && { assert(!ok()); return std::move(*std::get_if<1>(&state_)); }
+    [[nodiscard]] const Error& error() const& {
+        assert(!ok());
+        return *std::get_if<1>(&state_);
+    }
+    [[nodiscard]] Error&& error() && {
+        assert(!ok());
+        return std::move(*std::get_if<1>(&state_));
+    }
 
   private:
     std::variant<T, Error> state_;

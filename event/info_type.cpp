@@ -11,11 +11,16 @@ struct Named {
     std::string_view name;
 };
 constexpr std::array kNames{
-    Named{InfoType::email_address, "EMAIL_ADDRESS"},   Named{InfoType::ip_address, "IP_ADDRESS"},
-    Named{InfoType::phone_number, "PHONE_NUMBER"},     Named{InfoType::iban_code, "IBAN_CODE"},
-    Named{InfoType::credit_card_number, "CREDIT_CARD_NUMBER"}, Named{InfoType::person_name, "PERSON_NAME"},
-    Named{InfoType::street_address, "STREET_ADDRESS"}, Named{InfoType::location, "LOCATION"},
-    Named{InfoType::date_of_birth, "DATE_OF_BIRTH"},   Named{InfoType::generic_id, "GENERIC_ID"},
+    Named{InfoType::email_address, "EMAIL_ADDRESS"},
+    Named{InfoType::ip_address, "IP_ADDRESS"},
+    Named{InfoType::phone_number, "PHONE_NUMBER"},
+    Named{InfoType::iban_code, "IBAN_CODE"},
+    Named{InfoType::credit_card_number, "CREDIT_CARD_NUMBER"},
+    Named{InfoType::person_name, "PERSON_NAME"},
+    Named{InfoType::street_address, "STREET_ADDRESS"},
+    Named{InfoType::location, "LOCATION"},
+    Named{InfoType::date_of_birth, "DATE_OF_BIRTH"},
+    Named{InfoType::generic_id, "GENERIC_ID"},
     Named{InfoType::free_text, "FREE_TEXT"},
 };
 

@@ -23,8 +23,8 @@ class Checker {
   private:
     struct Level {
         bool object;
-        std::size_t index = 0;     // of an array's element
-        std::string_view key;      // of an object's member: its token with quotes
+        std::size_t index = 0;  // of an array's element
+        std::string_view key;   // of an object's member: its token with quotes
     };
 
     bool fail(const char* what) {
@@ -108,8 +108,10 @@ class Checker {
     }
     bool number() {
         if (peek() == '-') ++at_;
-        if (peek() == '0') ++at_;
-        else if (!digits()) return false;
+        if (peek() == '0')
+            ++at_;
+        else if (!digits())
+            return false;
         if (peek() == '.' && (++at_, !digits())) return false;
         if (peek() == 'e' || peek() == 'E') {
             ++at_;

@@ -1,5 +1,6 @@
-// Steps through JSON text that was validated and minified before: where strings and values end, what kind they are. Positions only; nothing is checked again.
-// Used by the span scanner and by ingest to walk a CloudEvent. Pure. Precondition of all: valid JSON, no white space outside strings, `at` at a token's start.
+// Steps through JSON text that was validated and minified before: where strings and values end, what kind they are. Positions only; nothing is
+// checked again. Used by the span scanner and by ingest to walk a CloudEvent. Pure. Precondition of all: valid JSON, no white space outside strings,
+// `at` at a token's start.
 #pragma once
 
 #include <cstddef>
@@ -45,14 +46,23 @@ namespace licet::event::scan {
     std::size_t depth = 0;
     for (;;) {
         switch (text[at]) {
-            case '"': at = string_end(text, at); break;
+            case '"':
+                at = string_end(text, at);
+                break;
             case '{':
-            case '[': ++depth, ++at; continue;
+            case '[':
+                ++depth, ++at;
+                continue;
             case '}':
-            case ']': --depth, ++at; break;
+            case ']':
+                --depth, ++at;
+                break;
             case ',':
-            case ':': ++at; continue;
-            default: at = scalar_end(text, at);
+            case ':':
+                ++at;
+                continue;
+            default:
+                at = scalar_end(text, at);
         }
         if (depth == 0) return at;
     }
@@ -60,13 +70,19 @@ namespace licet::event::scan {
 
 [[nodiscard]] inline ValueKind kind_at(std::string_view text, std::size_t at) noexcept {
     switch (text[at]) {
-        case '"': return ValueKind::string;
-        case '{': return ValueKind::object;
-        case '[': return ValueKind::array;
+        case '"':
+            return ValueKind::string;
+        case '{':
+            return ValueKind::object;
+        case '[':
+            return ValueKind::array;
         case 't':
-        case 'f': return ValueKind::boolean;
-        case 'n': return ValueKind::null;
-        default: return ValueKind::number;
+        case 'f':
+            return ValueKind::boolean;
+        case 'n':
+            return ValueKind::null;
+        default:
+            return ValueKind::number;
     }
 }
 

@@ -1,4 +1,5 @@
-// Text of JSON tokens: unescaping and escaping strings, code points, pointer tokens. Used by ingest and redaction; all functions are pure and refuse what is malformed.
+// Text of JSON tokens: unescaping and escaping strings, code points, pointer tokens. Used by ingest and redaction; all functions are pure and refuse
+// what is malformed.
 #pragma once
 
 #include <cstddef>

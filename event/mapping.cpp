@@ -97,7 +97,8 @@ Result<GovernedField> read_field(const json& field, const std::string& at) {
             out.pointer = value.get<std::string>();
             out.path = *std::move(path);
         } else if (key == "category") {
-            if (!value.is_string() || !value.get_ref<const std::string&>().starts_with("pd:")) return bad(here, "expected a DPV personal-data term, pd:...");
+            if (!value.is_string() || !value.get_ref<const std::string&>().starts_with("pd:"))
+                return bad(here, "expected a DPV personal-data term, pd:...");
             out.category = value.get<std::string>();
         } else if (key == "infoType") {
             auto type = read_info_type(value, here);

@@ -6,8 +6,8 @@
 namespace licet::event {
 namespace {
 
-// Header: magic u8, version u8, data kind u8, zero u8, mapping u32, time i64, expiry i64, subject 16, then u32 each: size of the static block, of partition
-// key, id, source, number of spans, size of envelope, of data. The parts follow in that order.
+// Header: magic u8, version u8, data kind u8, zero u8, mapping u32, time i64, expiry i64, subject 16, then u32 each: size of the static block, of
+// partition key, id, source, number of spans, size of envelope, of data. The parts follow in that order.
 constexpr std::uint8_t kMagic = 0xE5;
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 4 + 4 + 8 + 8 + 16 + 7 * 4;
@@ -32,7 +32,8 @@ constexpr std::size_t kStaticSpanBytes = 3;
 }  // namespace
 
 std::string encode_record(const EventDraft& draft) {
-    const std::array<std::string_view, kStaticStrings> strings{draft.license, draft.jurisdiction, draft.residency, draft.classification, draft.categories, draft.regulation};
+    const std::array<std::string_view, kStaticStrings> strings{draft.license,        draft.jurisdiction, draft.residency,
+                                                               draft.classification, draft.categories,   draft.regulation};
     std::size_t static_bytes = draft.spans.size() * kStaticSpanBytes;
     for (const auto s : strings) static_bytes += 2 + s.size();
     std::string out;
@@ -46,8 +47,8 @@ std::string encode_record(const EventDraft& draft) {
     put(out, draft.time.value);
     put(out, draft.expiry.value);
     out.append(reinterpret_cast<const char*>(draft.subject.bytes.data()), draft.subject.bytes.size());
-    for (const std::size_t size : {static_bytes, draft.partition_key.size(), draft.id.size(), draft.source.size(), draft.spans.size(), draft.envelope.size(),
-                                   draft.data.size()})
+    for (const std::size_t size : {static_bytes, draft.partition_key.size(), draft.id.size(), draft.source.size(), draft.spans.size(),
+                                   draft.envelope.size(), draft.data.size()})
         put(out, static_cast<std::uint32_t>(size));
     for (const auto s : strings) {
         put(out, static_cast<std::uint16_t>(s.size()));
@@ -74,7 +75,8 @@ std::optional<StoredEvent> StoredEvent::parse(std::string_view bytes) noexcept {
     if (bytes.size() < kHeaderBytes) return std::nullopt;
     const char* p = bytes.data();
     const auto kind = get<std::uint8_t>(p + 2);
-    if (get<std::uint8_t>(p) != kMagic || get<std::uint8_t>(p + 1) != kVersion || kind > static_cast<std::uint8_t>(DataKind::base64)) return std::nullopt;
+    if (get<std::uint8_t>(p) != kMagic || get<std::uint8_t>(p + 1) != kVersion || kind > static_cast<std::uint8_t>(DataKind::base64))
+        return std::nullopt;
     StoredEvent e;
     e.data_kind_ = static_cast<DataKind>(kind);
     e.mapping_version_ = get<std::uint32_t>(p + 4);
@@ -92,9 +94,9 @@ std::optional<StoredEvent> StoredEvent::parse(std::string_view bytes) noexcept {
     const auto size_at = [&](std::size_t index) { return std::size_t{get<std::uint32_t>(p + 40 + 4 * index)}; };
     std::string_view spans;
     e.span_count_ = size_at(4);
-    if (e.span_count_ > bytes.size() / kSpanBytes || !take(size_at(0), e.static_attributes_) || !take(size_at(1), e.partition_key_) || !take(size_at(2), e.id_) ||
-        !take(size_at(3), e.source_) || !take(e.span_count_ * kSpanBytes, spans) || !take(size_at(5), e.envelope_) || !take(size_at(6), e.data_) ||
-        at != bytes.size())
+    if (e.span_count_ > bytes.size() / kSpanBytes || !take(size_at(0), e.static_attributes_) || !take(size_at(1), e.partition_key_) ||
+        !take(size_at(2), e.id_) || !take(size_at(3), e.source_) || !take(e.span_count_ * kSpanBytes, spans) || !take(size_at(5), e.envelope_) ||
+        !take(size_at(6), e.data_) || at != bytes.size())
         return std::nullopt;
     e.spans_ = spans.data();
 

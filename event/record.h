@@ -26,29 +26,29 @@ enum class ValueKind : std::uint8_t { string, number, boolean, null, array, obje
 // A governed value inside `data`, byte positions relative to data's first byte. Spans are sorted by value_begin; a span may
 // contain later ones. Data is minified JSON: no white space outside strings.
 struct Span {
-    std::uint16_t field{};         // index into the mapping version's `fields`
+    std::uint16_t field{};  // index into the mapping version's `fields`
     ValueKind value_kind{};
     InfoType detected{};           // info type seen in this very value; none when not detected
     std::uint32_t member_begin{};  // the opening quote of the key; equals value_begin for array elements and the root
     std::uint32_t value_begin{};
-    std::uint32_t value_end{};     // one past the last byte
+    std::uint32_t value_end{};  // one past the last byte
     bool operator==(const Span&) const = default;
 };
 
 // What the mapping and the CloudEvents attributes yield, before encoding. Strings are UTF-8 without control characters.
 struct EventDraft {
     std::uint32_t mapping_version{};
-    UtcMillis time{};              // CloudEvents `time`
-    UtcMillis expiry{};            // `expirytime`; value 0: none
-    SubjectKey subject{};          // none when the event names no data subject
-    std::string_view license;        // SPDX expression or licence id; empty: unknown
-    std::string_view jurisdiction;   // ISO 3166-1 alpha-2 or 3166-2; empty: unknown
-    std::string_view residency;      // region name; empty: not bound
+    UtcMillis time{};               // CloudEvents `time`
+    UtcMillis expiry{};             // `expirytime`; value 0: none
+    SubjectKey subject{};           // none when the event names no data subject
+    std::string_view license;       // SPDX expression or licence id; empty: unknown
+    std::string_view jurisdiction;  // ISO 3166-1 alpha-2 or 3166-2; empty: unknown
+    std::string_view residency;     // region name; empty: not bound
     std::string_view classification;
-    std::string_view categories;     // `datacategory`: space-separated terms
+    std::string_view categories;  // `datacategory`: space-separated terms
     std::string_view regulation;
     std::string_view partition_key;
-    std::string_view id;           // for explain and audit; also in the envelope
+    std::string_view id;  // for explain and audit; also in the envelope
     std::string_view source;
     std::string_view envelope;
     std::string_view data;

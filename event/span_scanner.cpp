@@ -86,10 +86,14 @@ class SpanScanner {
             out_.push_back({target, kind, static_cast<std::uint32_t>(member_begin), static_cast<std::uint32_t>(begin), 0});
         const std::size_t mine = out_.size();
         std::size_t end;
-        if (node.children.empty()) end = scan::value_end(text_, begin);
-        else if (kind == ValueKind::object) end = object(begin, node);
-        else if (kind == ValueKind::array) end = array(begin, node);
-        else end = scan::value_end(text_, begin);
+        if (node.children.empty())
+            end = scan::value_end(text_, begin);
+        else if (kind == ValueKind::object)
+            end = object(begin, node);
+        else if (kind == ValueKind::array)
+            end = array(begin, node);
+        else
+            end = scan::value_end(text_, begin);
         for (std::size_t i = first; i < mine; ++i) out_[i].value_end = static_cast<std::uint32_t>(end);
         return end;
     }

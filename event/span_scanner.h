@@ -45,9 +45,9 @@ struct FoundValue {
     std::uint32_t member_begin, value_begin, value_end;
 };
 
-// Appends every value at one of the paths, sorted by value_begin (outer before inner). Array elements are addressed by index. Keys are compared unescaped.
-// Error: duplicate_governed_key with the pointer, when an object on the way has a wanted key twice.
-// Precondition: `json` is valid minified JSON below 4 GiB.
+// Appends every value at one of the paths, sorted by value_begin (outer before inner). Array elements are addressed by index. Keys are compared
+// unescaped. Error: duplicate_governed_key with the pointer, when an object on the way has a wanted key twice. Precondition: `json` is valid minified
+// JSON below 4 GiB.
 [[nodiscard]] Status find_values(std::string_view json, const PathTree& tree, std::vector<FoundValue>& out);
 
 }  // namespace licet::event

@@ -40,7 +40,8 @@ std::string view_key(const CompiledProgram& p) {
             add(key, std::to_string(ref.policy_version));
             add(key, ref.rule);
             party = party || reads(r.rule.constraint, LeftOperand::recipient);
-            hash = hash || std::any_of(r.rule.transforms.begin(), r.rule.transforms.end(), [](const Transform& t) { return t.kind == TransformKind::crypto_hash; });
+            hash = hash || std::any_of(r.rule.transforms.begin(), r.rule.transforms.end(),
+                                       [](const Transform& t) { return t.kind == TransformKind::crypto_hash; });
         }
     }
     add(key, hash ? std::string_view(p.key_scope) : std::string_view{});
@@ -70,7 +71,8 @@ Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, s
     const bool own_scope = entitlement.pseudonym_scope.empty() || entitlement.pseudonym_scope == "contract";
     out->key_scope = own_scope ? "contract/" + entitlement.contract : "shared/" + entitlement.pseudonym_scope;
 
-    if (entitlement.purposes.size() > limits::contract_purposes_max) return bad("/purposes", "more than " + std::to_string(limits::contract_purposes_max) + " purposes");
+    if (entitlement.purposes.size() > limits::contract_purposes_max)
+        return bad("/purposes", "more than " + std::to_string(limits::contract_purposes_max) + " purposes");
     for (std::size_t i = 0; i < entitlement.purposes.size(); ++i) {
         const auto purpose = out->vocabulary->purpose(entitlement.purposes[i]);
         if (!purpose) return bad("/purposes/" + std::to_string(i), "expected a DPV purpose, dpv:...");
@@ -78,7 +80,8 @@ Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, s
     }
     std::sort(out->purposes.begin(), out->purposes.end());
     for (std::size_t i = 0; i < entitlement.transfer_tools.size(); ++i)
-        if (!out->vocabulary->is_transfer_tool(entitlement.transfer_tools[i])) return bad("/transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
+        if (!out->vocabulary->is_transfer_tool(entitlement.transfer_tools[i]))
+            return bad("/transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
 
     const auto& groups = entitlement.party_collections;
     for (const auto& policy : policies) {
@@ -87,8 +90,11 @@ Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, s
             if (!rule.assignee_party.empty() && rule.assignee_party != entitlement.party) continue;
             if (!rule.assignee_collection.empty() && std::find(groups.begin(), groups.end(), rule.assignee_collection) == groups.end()) continue;
             for (const Transform& t : rule.transforms) {
-                const bool governed = !t.by_pointer || std::any_of(mappings.begin(), mappings.end(), [&](const auto& m) { return m->field(t.pointer).has_value(); });
-                if (!governed) return bad("/licet:pointer", "rule " + rule.uid + " of policy " + policy.name + " transforms " + t.pointer + ", which no mapping of " + rule.target + " governs");
+                const bool governed =
+                    !t.by_pointer || std::any_of(mappings.begin(), mappings.end(), [&](const auto& m) { return m->field(t.pointer).has_value(); });
+                if (!governed)
+                    return bad("/licet:pointer", "rule " + rule.uid + " of policy " + policy.name + " transforms " + t.pointer +
+                                                     ", which no mapping of " + rule.target + " governs");
             }
             if (out->refs_.size() >= Decision::kNoRule) return bad("", "too many rules apply to one contract");
             const auto index = static_cast<std::uint16_t>(out->refs_.size());

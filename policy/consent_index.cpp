@@ -2,8 +2,8 @@
 
 namespace licet::policy {
 
-// Open addressing; a slot's key is written once, before its state is published. The set is guarded by a sequence number per slot (even: stable), so that a
-// reader never sees half of one set and half of another.
+// Open addressing; a slot's key is written once, before its state is published. The set is guarded by a sequence number per slot (even: stable), so
+// that a reader never sees half of one set and half of another.
 struct ConsentIndex::Table {
     struct Slot {
         std::atomic<std::uint32_t> sequence{0};  // 0: free

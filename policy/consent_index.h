@@ -1,7 +1,7 @@
 // The in-memory consent registry of the data path: (subject, controller) -> purposes for which consent is valid now. One writer thread (the
 // control side, before it asks the shards to acknowledge), any number of wait-free readers. Entries are never removed: a withdrawal clears bits.
-// Bounded by what the catalog holds; grows by rebuilding aside and publishing the larger table. Outgrown tables stay until destruction, so that no reader
-// needs a lock or a count: together they are smaller than the one in use.
+// Bounded by what the catalog holds; grows by rebuilding aside and publishing the larger table. Outgrown tables stay until destruction, so that no
+// reader needs a lock or a count: together they are smaller than the one in use.
 #pragma once
 
 #include <atomic>

@@ -81,7 +81,8 @@ class ViewDecider final : public Decider {
         if (!event.subject().none())
             for (const std::uint32_t state : {1u, 2u}) {
                 const Decision other = evaluate_once(event, mapping, all(state));
-                entry.by_consent = entry.by_consent || other.reason != entry.fixed.reason || other.rule != entry.fixed.rule || other.plan != entry.fixed.plan;
+                entry.by_consent =
+                    entry.by_consent || other.reason != entry.fixed.reason || other.rule != entry.fixed.rule || other.plan != entry.fixed.plan;
             }
         if (memo_.size() >= limits::decision_memo_max_entries) {
             overflow_ = std::move(entry);
@@ -117,7 +118,8 @@ class ViewDecider final : public Decider {
         if (!decision.deliver) return decision;
         Plan plan = make_plan(mapping, outcome.transforms);
         const bool data = event.data_kind() != event::DataKind::none;
-        if (plan.impossible || (data && !plan.empty() && event.data_kind() != event::DataKind::json)) return {Reason::transform_failed, false, outcome.rule};
+        if (plan.impossible || (data && !plan.empty() && event.data_kind() != event::DataKind::json))
+            return {Reason::transform_failed, false, outcome.rule};
         for (const auto& span : spans)
             if (span.field < plan.fields.size() && plan.fields[span.field][static_cast<std::size_t>(span.detected)] == Plan::kConflict)
                 return {Reason::transform_conflict, false, outcome.rule};

@@ -6,9 +6,9 @@
 
 #include "base/ids.h"
 #include "base/limits.h"
+#include "event/json_text.h"
 #include "event/mapping.h"
 #include "policy/document_model.h"
-#include "event/json_text.h"
 
 namespace licet::policy {
 namespace {
@@ -43,11 +43,13 @@ class Parser {
             if (at == document.end()) continue;
             if (!at->is_array()) return fail("/" + key, "expected an array of rules");
             for (std::size_t i = 0; i < at->size(); ++i) {
-                if (out->rules.size() == limits::policy_rules_max) return fail("/" + key, "more than " + std::to_string(limits::policy_rules_max) + " rules");
+                if (out->rules.size() == limits::policy_rules_max)
+                    return fail("/" + key, "more than " + std::to_string(limits::policy_rules_max) + " rules");
                 auto parsed = rule((*at)[i], prohibition, "/" + key + "/" + std::to_string(i));
                 if (!parsed) return *error_;
                 // A rule is known by its uid in views, audit and explanations: two of one name would be taken for one.
-                if (!uids.insert(parsed->uid).second) return fail("/" + key + "/" + std::to_string(i) + "/uid", "expected a uid that no other rule of the document has");
+                if (!uids.insert(parsed->uid).second)
+                    return fail("/" + key + "/" + std::to_string(i) + "/uid", "expected a uid that no other rule of the document has");
                 out->rules.push_back(std::move(*parsed));
             }
         }
@@ -77,8 +79,10 @@ class Parser {
         const json list = at->is_array() ? *at : json::array({*at});
         bool odrl = false;
         for (const auto& entry : list) {
-            if (entry == kOdrlContext) odrl = true;
-            else if (entry != kProfile) return false;
+            if (entry == kOdrlContext)
+                odrl = true;
+            else if (entry != kProfile)
+                return false;
         }
         return odrl;
     }
@@ -145,7 +149,8 @@ class Parser {
     std::optional<Constraint> constraint(const json& in, const std::string& at, std::size_t depth) {
         if (!in.is_object()) return no(at, "expected an object: a constraint");
         if (depth > limits::policy_constraint_depth_max) return no(at, "nested deeper than " + std::to_string(limits::policy_constraint_depth_max));
-        if (++nodes_ > limits::policy_constraint_nodes_max) return no(at, "more than " + std::to_string(limits::policy_constraint_nodes_max) + " constraints");
+        if (++nodes_ > limits::policy_constraint_nodes_max)
+            return no(at, "more than " + std::to_string(limits::policy_constraint_nodes_max) + " constraints");
         static const std::pair<const char*, Constraint::Kind> logical[] = {
             {"and", Constraint::Kind::all}, {"or", Constraint::Kind::any}, {"xone", Constraint::Kind::exactly_one}};
         Constraint out;
@@ -153,7 +158,8 @@ class Parser {
         for (const auto& [key, kind] : logical) {
             const auto list = in.find(key);
             if (list == in.end()) continue;
-            if (in.size() != 1 || !list->is_array() || list->empty()) return no(at + "/" + key, "expected a list of constraints and nothing beside it");
+            if (in.size() != 1 || !list->is_array() || list->empty())
+                return no(at + "/" + key, "expected a list of constraints and nothing beside it");
             out.kind = kind;
             if (!children(*list, out, at + "/" + key, depth + 1)) return std::nullopt;
             return out;
@@ -216,7 +222,8 @@ class Parser {
         if (value == in.end()) return no(at, "expected a value: an unbound constraint is refused");
         const bool list = out.op == Operator::is_any_of || out.op == Operator::is_none_of;
         if (list != value->is_array()) return no(at, list ? "expected an array" : "expected one value");
-        if (list && (value->empty() || value->size() > limits::policy_list_max)) return no(at, "expected 1 to " + std::to_string(limits::policy_list_max) + " values");
+        if (list && (value->empty() || value->size() > limits::policy_list_max))
+            return no(at, "expected 1 to " + std::to_string(limits::policy_list_max) + " values");
         const json values = list ? *value : json::array({*value});
         for (std::size_t i = 0; i < values.size(); ++i) {
             const std::string here = list ? at + "/" + std::to_string(i) : at;
@@ -290,7 +297,8 @@ class Parser {
     bool selector(const json& in, const std::string& at, Transform& out) {
         int selectors = 0;
         if (const auto v = in.find("licet:pointer"); v != in.end()) {
-            if (!v->is_string() || !event::parse_pointer(v->get_ref<const std::string&>())) return fail(at + "/licet:pointer", "expected a JSON Pointer"), false;
+            if (!v->is_string() || !event::parse_pointer(v->get_ref<const std::string&>()))
+                return fail(at + "/licet:pointer", "expected a JSON Pointer"), false;
             out.pointer = v->get<std::string>();
             out.by_pointer = true;
             ++selectors;
@@ -302,7 +310,8 @@ class Parser {
             ++selectors;
         }
         if (const auto v = in.find("licet:category"); v != in.end()) {
-            if (!v->is_string() || !vocabulary_.is_category(v->get_ref<const std::string&>())) return fail(at + "/licet:category", "expected a DPV category, pd:..."), false;
+            if (!v->is_string() || !vocabulary_.is_category(v->get_ref<const std::string&>()))
+                return fail(at + "/licet:category", "expected a DPV category, pd:..."), false;
             out.category = v->get<std::string>();
             ++selectors;
         }
@@ -317,7 +326,8 @@ class Parser {
         }
         if (out.kind != TransformKind::character_mask) return true;
         if (const auto v = in.find("licet:maskingCharacter"); v != in.end()) {
-            if (!v->is_string() || event::count_code_points(v->get_ref<const std::string&>()) != 1) return fail(at + "/licet:maskingCharacter", "expected one character"), false;
+            if (!v->is_string() || event::count_code_points(v->get_ref<const std::string&>()) != 1)
+                return fail(at + "/licet:maskingCharacter", "expected one character"), false;
             out.masking_character = v->get<std::string>();
         }
         if (const auto v = in.find("licet:numberToMask"); v != in.end()) {

@@ -16,7 +16,7 @@ namespace licet::policy {
 struct PolicyDocument;  // policy/document_model.h: for compile, explain and tests only
 
 struct PolicyVersion {
-    std::string name;          // slug in the catalog
+    std::string name;  // slug in the catalog
     std::uint32_t version{};
     std::shared_ptr<const PolicyDocument> document;
 };

@@ -18,22 +18,27 @@ struct Constraint {
     enum class Kind : std::uint8_t { leaf, all, any, exactly_one } kind = Kind::leaf;
     LeftOperand left{};
     Operator op{};
-    std::vector<std::string> right;     // as compared: countries upper case, party names without the URN
-    std::vector<PurposeId> purposes;    // right, when left is purpose
-    std::vector<Constraint> children;   // of logical constraints
-    std::string pointer;                // where in the document
+    std::vector<std::string> right;    // as compared: countries upper case, party names without the URN
+    std::vector<PurposeId> purposes;   // right, when left is purpose
+    std::vector<Constraint> children;  // of logical constraints
+    std::string pointer;               // where in the document
 };
 
 enum class TransformKind : std::uint8_t { character_mask, crypto_hash, replace, replace_with_info_type, null, redact };
 // Drop > null > constant > hash > mask. Equal ranks with different results are incomparable.
 [[nodiscard]] constexpr int strictness(TransformKind kind) noexcept {
     switch (kind) {
-        case TransformKind::redact: return 5;
-        case TransformKind::null: return 4;
+        case TransformKind::redact:
+            return 5;
+        case TransformKind::null:
+            return 4;
         case TransformKind::replace:
-        case TransformKind::replace_with_info_type: return 3;
-        case TransformKind::crypto_hash: return 2;
-        case TransformKind::character_mask: return 1;
+        case TransformKind::replace_with_info_type:
+            return 3;
+        case TransformKind::crypto_hash:
+            return 2;
+        case TransformKind::character_mask:
+            return 1;
     }
     return 0;
 }
@@ -46,20 +51,20 @@ struct Transform {
     event::InfoType info_type = event::InfoType::none;
     std::string category;
     // Parameters.
-    std::string replacement;            // replace: a JSON string token
+    std::string replacement;  // replace: a JSON string token
     std::string masking_character = "*";
-    std::uint32_t number_to_mask = 0;   // 0: all
+    std::uint32_t number_to_mask = 0;  // 0: all
     bool reverse_order = false;
     std::string characters_to_skip;
     bool operator==(const Transform&) const = default;
 };
 
 struct Rule {
-    std::string uid;        // as given, or its JSON Pointer
+    std::string uid;  // as given, or its JSON Pointer
     bool prohibition = false;
-    std::string target;     // product name
+    std::string target;                               // product name
     std::string assignee_party, assignee_collection;  // at most one; neither: anyone
-    Constraint constraint;  // all of them together; no children: true
+    Constraint constraint;                            // all of them together; no children: true
     std::vector<Transform> transforms;
 };
 

@@ -26,20 +26,20 @@ namespace licet::policy {
 // Everything a decision depends on besides the event, the active policies and consent.
 struct Entitlement {
     std::string product;
-    std::string contract;                         // used only where a key scope is per contract
-    std::string party;                            // recipient; used only where a rule names parties
+    std::string contract;  // used only where a key scope is per contract
+    std::string party;     // recipient; used only where a rule names parties
     std::vector<std::string> party_collections;
-    std::string recipient_country;                // ISO 3166-1 alpha-2
-    std::vector<std::string> purposes;            // stated on the contract; empty: unknown
-    std::vector<std::string> transfer_tools;      // GDPR Art. 46 terms on the contract
-    std::vector<std::string> adequacy_schemes;    // certifications the recipient holds
-    std::string pseudonym_scope;                  // "contract" (default) or a shared scope's name
+    std::string recipient_country;              // ISO 3166-1 alpha-2
+    std::vector<std::string> purposes;          // stated on the contract; empty: unknown
+    std::vector<std::string> transfer_tools;    // GDPR Art. 46 terms on the contract
+    std::vector<std::string> adequacy_schemes;  // certifications the recipient holds
+    std::string pseudonym_scope;                // "contract" (default) or a shared scope's name
 };
 
 // Why an event was withheld, or delivered. Stable names are public (reason_name).
 enum class Reason : std::uint8_t {
     permitted,
-    no_permission,          // default deny: no permission applies
+    no_permission,  // default deny: no permission applies
     prohibited,
     purpose_not_permitted,
     purpose_unknown,
@@ -52,7 +52,7 @@ enum class Reason : std::uint8_t {
     transform_failed,
     transform_conflict,
     expired,
-    mapping_unknown,        // accepted under a mapping version this program does not know
+    mapping_unknown,  // accepted under a mapping version this program does not know
     error,
 };
 [[nodiscard]] std::string_view reason_name(Reason reason) noexcept;
@@ -60,9 +60,9 @@ enum class Reason : std::uint8_t {
 struct Decision {
     Reason reason = Reason::error;
     bool deliver = false;
-    std::uint16_t rule = 0;        // index into Program::rules(): the rule that decided; kNoRule when none
-    std::uint16_t plan = 0;        // redaction plan; meaningful when deliver. Plan 0 is "as is".
-    bool consent_probed = false;   // the decision depends on the subject's consent
+    std::uint16_t rule = 0;       // index into Program::rules(): the rule that decided; kNoRule when none
+    std::uint16_t plan = 0;       // redaction plan; meaningful when deliver. Plan 0 is "as is".
+    bool consent_probed = false;  // the decision depends on the subject's consent
     static constexpr std::uint16_t kNoRule = 0xffff;
 };
 
@@ -103,7 +103,8 @@ class Decider {
     // before, and the event must be withheld (Reason::transform_failed). Precondition: decision.deliver.
     [[nodiscard]] virtual bool redact(const event::StoredEvent& event, const Decision& decision, std::string& out) noexcept = 0;
 };
-[[nodiscard]] std::unique_ptr<Decider> make_decider(std::shared_ptr<const Program> program, const ConsentIndex& consents, Pseudonymiser& pseudonymiser);
+[[nodiscard]] std::unique_ptr<Decider> make_decider(std::shared_ptr<const Program> program, const ConsentIndex& consents,
+                                                    Pseudonymiser& pseudonymiser);
 
 // The same decision with its grounds: every rule of every active policy with match, constraint values (true/false/unknown), the licence and transfer
 // checks, consent found and its revision, transforms per field. Agrees with Decider by construction of the tests. As JSON for the explain API; never

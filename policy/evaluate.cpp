@@ -19,8 +19,8 @@ Ternary compare(const Constraint& c, Match&& match) {
     return of(c.op == Operator::neq || c.op == Operator::is_none_of ? !any : any);
 }
 
-// What is P or below it is for P. What is above P may or may not be: unknown, which keeps a permission of P from covering it and lets a prohibition of P
-// hit it, negated or nested as it may be.
+// What is P or below it is for P. What is above P may or may not be: unknown, which keeps a permission of P from covering it and lets a prohibition
+// of P hit it, negated or nested as it may be.
 Ternary evaluate_purpose(const Constraint& c, const Evaluation& e) {
     if (!e.purpose) return Ternary::unknown;
     const Vocabulary& v = *e.program.vocabulary;
@@ -47,8 +47,10 @@ Ternary evaluate_leaf(const Constraint& c, const Evaluation& e) {
     const Entitlement& who = e.program.entitlement;
     const Vocabulary& v = *e.program.vocabulary;
     switch (c.left) {
-        case LeftOperand::purpose: return evaluate_purpose(c, e);
-        case LeftOperand::consent: return c.op == Operator::neq ? kleene_not(e.consent) : e.consent;
+        case LeftOperand::purpose:
+            return evaluate_purpose(c, e);
+        case LeftOperand::consent:
+            return c.op == Operator::neq ? kleene_not(e.consent) : e.consent;
         case LeftOperand::jurisdiction:
             if (!v.is_country(f.jurisdiction.substr(0, 2)) || (f.jurisdiction.size() > 2 && f.jurisdiction[2] != '-')) return Ternary::unknown;
             return compare(c, [&](const std::string& r) { return matches_place(v, r, f.jurisdiction, f.time); });
@@ -88,7 +90,8 @@ Ternary kleene_not(Ternary a) noexcept { return a == Ternary::unknown ? a : of(a
 
 Ternary evaluate(const Constraint& c, const Evaluation& e) {
     switch (c.kind) {
-        case Constraint::Kind::leaf: return evaluate_leaf(c, e);
+        case Constraint::Kind::leaf:
+            return evaluate_leaf(c, e);
         case Constraint::Kind::all: {
             Ternary value = Ternary::yes;
             for (const auto& child : c.children) value = kleene_and(value, evaluate(child, e));
@@ -150,7 +153,8 @@ Reason check_transfer(const CompiledProgram& program, const Facts& facts, std::s
     }
     if (v.adequate(who.recipient_country, facts.time, {}) == Ternary::yes) return carried("adequacy decision (GDPR Art. 45)");
     for (const auto& scheme : who.adequacy_schemes)
-        if (v.adequate(who.recipient_country, facts.time, scheme) == Ternary::yes) return carried("partial adequacy decision with certification (GDPR Art. 45)");
+        if (v.adequate(who.recipient_country, facts.time, scheme) == Ternary::yes)
+            return carried("partial adequacy decision with certification (GDPR Art. 45)");
     if (!who.transfer_tools.empty()) return carried("transfer tool on the contract (GDPR Art. 46)");
     if (basis != nullptr) *basis = "no adequacy decision and no Art. 46 tool";
     return Reason::transfer_not_permitted;
@@ -170,11 +174,16 @@ namespace {
 Reason reason_of(const Constraint* failing, const Evaluation& e) {
     if (failing == nullptr || failing->kind != Constraint::Kind::leaf) return Reason::no_permission;
     switch (failing->left) {
-        case LeftOperand::purpose: return e.purpose ? Reason::purpose_not_permitted : Reason::purpose_unknown;
-        case LeftOperand::consent: return e.consent == Ternary::unknown ? Reason::consent_unavailable : Reason::consent_missing;
-        case LeftOperand::jurisdiction: return e.program.vocabulary->is_country(e.facts.jurisdiction.substr(0, 2)) ? Reason::no_permission : Reason::jurisdiction_unknown;
-        case LeftOperand::licence: return e.program.vocabulary->licence(e.facts.license) != nullptr ? Reason::licence_forbids : Reason::licence_unknown;
-        default: return Reason::no_permission;
+        case LeftOperand::purpose:
+            return e.purpose ? Reason::purpose_not_permitted : Reason::purpose_unknown;
+        case LeftOperand::consent:
+            return e.consent == Ternary::unknown ? Reason::consent_unavailable : Reason::consent_missing;
+        case LeftOperand::jurisdiction:
+            return e.program.vocabulary->is_country(e.facts.jurisdiction.substr(0, 2)) ? Reason::no_permission : Reason::jurisdiction_unknown;
+        case LeftOperand::licence:
+            return e.program.vocabulary->licence(e.facts.license) != nullptr ? Reason::licence_forbids : Reason::licence_unknown;
+        default:
+            return Reason::no_permission;
     }
 }
 
@@ -190,8 +199,8 @@ bool touches(const Transform& t, const event::Mapping& mapping, std::span<const 
 }
 
 // One stated purpose (or none stated).
-Outcome decide_purpose(const CompiledProgram& program, const Facts& facts, std::optional<PurposeId> purpose, Ternary consent, const event::Mapping& mapping,
-                       std::span<const event::Span> spans) {
+Outcome decide_purpose(const CompiledProgram& program, const Facts& facts, std::optional<PurposeId> purpose, Ternary consent,
+                       const event::Mapping& mapping, std::span<const event::Span> spans) {
     const Evaluation e{program, facts, purpose, consent};
     for (const auto& p : program.prohibitions)
         if (evaluate(p.rule.constraint, e) != Ternary::no) return {Reason::prohibited, p.index, {}};
@@ -211,7 +220,8 @@ Outcome decide_purpose(const CompiledProgram& program, const Facts& facts, std::
         }
     }
     if (!permitted) return out;
-    const bool transforms = std::any_of(out.transforms.begin(), out.transforms.end(), [&](const Transform* t) { return touches(*t, mapping, spans); });
+    const bool transforms =
+        std::any_of(out.transforms.begin(), out.transforms.end(), [&](const Transform* t) { return touches(*t, mapping, spans); });
     if (const Reason licence = check_licence(program, facts, purpose, transforms); licence != Reason::permitted) return {licence, out.rule, {}};
     if (const Reason transfer = check_transfer(program, facts); transfer != Reason::permitted) return {transfer, out.rule, {}};
     return out;
@@ -228,8 +238,10 @@ Outcome decide_static(const CompiledProgram& program, const Facts& facts, std::s
     for (std::size_t i = 0; i < program.purposes.size(); ++i) {
         Outcome one = decide_purpose(program, facts, program.purposes[i], consent_of(i), mapping, spans);
         if (one.reason != Reason::permitted) return one;
-        if (i == 0) out = std::move(one);
-        else out.transforms.insert(out.transforms.end(), one.transforms.begin(), one.transforms.end());
+        if (i == 0)
+            out = std::move(one);
+        else
+            out.transforms.insert(out.transforms.end(), one.transforms.begin(), one.transforms.end());
     }
     return out;
 }

@@ -12,12 +12,18 @@ const char* name(Ternary t) { return t == Ternary::yes ? "true" : t == Ternary::
 
 const char* transform_name(TransformKind kind) {
     switch (kind) {
-        case TransformKind::character_mask: return "characterMask";
-        case TransformKind::crypto_hash: return "cryptoHash";
-        case TransformKind::replace: return "replace";
-        case TransformKind::replace_with_info_type: return "replaceWithInfoType";
-        case TransformKind::null: return "null";
-        case TransformKind::redact: return "redact";
+        case TransformKind::character_mask:
+            return "characterMask";
+        case TransformKind::crypto_hash:
+            return "cryptoHash";
+        case TransformKind::replace:
+            return "replace";
+        case TransformKind::replace_with_info_type:
+            return "replaceWithInfoType";
+        case TransformKind::null:
+            return "null";
+        case TransformKind::redact:
+            return "redact";
     }
     return "";
 }
@@ -66,22 +72,38 @@ json transforms_json(const event::StoredEvent& event, const event::Mapping& mapp
 
 std::string_view reason_name(Reason reason) noexcept {
     switch (reason) {
-        case Reason::permitted: return "permitted";
-        case Reason::no_permission: return "no_permission";
-        case Reason::prohibited: return "prohibited";
-        case Reason::purpose_not_permitted: return "purpose_not_permitted";
-        case Reason::purpose_unknown: return "purpose_unknown";
-        case Reason::licence_forbids: return "licence_forbids";
-        case Reason::licence_unknown: return "licence_unknown";
-        case Reason::consent_missing: return "consent_missing";
-        case Reason::consent_unavailable: return "consent_unavailable";
-        case Reason::transfer_not_permitted: return "transfer_not_permitted";
-        case Reason::jurisdiction_unknown: return "jurisdiction_unknown";
-        case Reason::transform_failed: return "transform_failed";
-        case Reason::transform_conflict: return "transform_conflict";
-        case Reason::expired: return "expired";
-        case Reason::mapping_unknown: return "mapping_unknown";
-        case Reason::error: return "error";
+        case Reason::permitted:
+            return "permitted";
+        case Reason::no_permission:
+            return "no_permission";
+        case Reason::prohibited:
+            return "prohibited";
+        case Reason::purpose_not_permitted:
+            return "purpose_not_permitted";
+        case Reason::purpose_unknown:
+            return "purpose_unknown";
+        case Reason::licence_forbids:
+            return "licence_forbids";
+        case Reason::licence_unknown:
+            return "licence_unknown";
+        case Reason::consent_missing:
+            return "consent_missing";
+        case Reason::consent_unavailable:
+            return "consent_unavailable";
+        case Reason::transfer_not_permitted:
+            return "transfer_not_permitted";
+        case Reason::jurisdiction_unknown:
+            return "jurisdiction_unknown";
+        case Reason::transform_failed:
+            return "transform_failed";
+        case Reason::transform_conflict:
+            return "transform_conflict";
+        case Reason::expired:
+            return "expired";
+        case Reason::mapping_unknown:
+            return "mapping_unknown";
+        case Reason::error:
+            return "error";
     }
     return "error";
 }
@@ -119,8 +141,10 @@ json explain(const Program& program, const event::StoredEvent& event, const Cons
     for (std::size_t i = 0; i < count; ++i) {
         const bool stated = i < p.purposes.size();
         Ternary given = Ternary::unknown;
-        if (!facts.names_subject) given = Ternary::yes;
-        else if (stated && consents.ready()) given = valid.has(p.purposes[i]) ? Ternary::yes : Ternary::no;
+        if (!facts.names_subject)
+            given = Ternary::yes;
+        else if (stated && consents.ready())
+            given = valid.has(p.purposes[i]) ? Ternary::yes : Ternary::no;
         consent.push_back(given);
         const Evaluation e{p, facts, stated ? std::optional(p.purposes[i]) : std::nullopt, given};
         json rules = json::array();
@@ -135,7 +159,10 @@ json explain(const Program& program, const event::StoredEvent& event, const Cons
     std::string_view basis;
     const Reason transfer = check_transfer(p, facts, &basis);
     out["transfer"] = {{"value", reason_name(transfer)}, {"basis", basis}};
-    out["event"] = {{"license", facts.license}, {"jurisdiction", facts.jurisdiction}, {"namesSubject", facts.names_subject}, {"mappingVersion", mapping->version}};
+    out["event"] = {{"license", facts.license},
+                    {"jurisdiction", facts.jurisdiction},
+                    {"namesSubject", facts.names_subject},
+                    {"mappingVersion", mapping->version}};
     std::vector<event::Span> spans(event.span_count());
     for (std::size_t i = 0; i < spans.size(); ++i) spans[i] = event.span(i);
     out["transforms"] = transforms_json(event, *mapping, decide_static(p, facts, consent, *mapping, spans));

@@ -23,9 +23,9 @@ class CompiledProgram final : public Program {
     std::span<const RuleRef> rules() const noexcept override { return refs_; }
 
     Entitlement entitlement;
-    std::string key_scope;                     // "contract/<name>" or "shared/<name>"
-    std::vector<PurposeId> purposes;           // stated
-    bool uses_consent = false;                 // some rule asks for consent
+    std::string key_scope;                                // "contract/<name>" or "shared/<name>"
+    std::vector<PurposeId> purposes;                      // stated
+    bool uses_consent = false;                            // some rule asks for consent
     std::vector<CompiledRule> permissions, prohibitions;  // matching target and assignee
     std::vector<std::shared_ptr<const event::Mapping>> mappings;
     std::shared_ptr<const Vocabulary> vocabulary;
@@ -82,8 +82,8 @@ struct Outcome {
     std::uint16_t rule = Decision::kNoRule;
     std::vector<const Transform*> transforms;  // of all applying permissions; empty when withheld
 };
-[[nodiscard]] Outcome decide_static(const CompiledProgram& program, const Facts& facts, std::span<const Ternary> consent, const event::Mapping& mapping,
-                                    std::span<const event::Span> spans);
+[[nodiscard]] Outcome decide_static(const CompiledProgram& program, const Facts& facts, std::span<const Ternary> consent,
+                                    const event::Mapping& mapping, std::span<const event::Span> spans);
 
 // Applies a plan; false when something cannot be applied with certainty, `out` is then as before.
 [[nodiscard]] bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::Mapping& mapping, std::string_view key_scope,

@@ -15,8 +15,8 @@ std::uint8_t stricter(const Plan& plan, std::uint8_t a, std::uint8_t b) {
     if (a == Plan::kConflict) return a;
     const Transform &x = plan.operations[a], &y = plan.operations[b];
     if (strictness(x.kind) != strictness(y.kind)) return strictness(x.kind) > strictness(y.kind) ? a : b;
-    const bool same = x.kind == y.kind && x.replacement == y.replacement && x.masking_character == y.masking_character && x.number_to_mask == y.number_to_mask &&
-                      x.reverse_order == y.reverse_order && x.characters_to_skip == y.characters_to_skip;
+    const bool same = x.kind == y.kind && x.replacement == y.replacement && x.masking_character == y.masking_character &&
+                      x.number_to_mask == y.number_to_mask && x.reverse_order == y.reverse_order && x.characters_to_skip == y.characters_to_skip;
     return same ? a : Plan::kConflict;
 }
 
@@ -44,7 +44,8 @@ bool mask(const Transform& t, std::string_view token, std::string& scratch, std:
     return true;
 }
 
-bool crypto_hash(const event::Span& span, std::string_view token, std::string_view key_scope, Pseudonymiser& pseudonymiser, std::string& scratch, std::string& out) {
+bool crypto_hash(const event::Span& span, std::string_view token, std::string_view key_scope, Pseudonymiser& pseudonymiser, std::string& scratch,
+                 std::string& out) {
     std::string_view value = token;
     if (span.value_kind == event::ValueKind::string) {
         // Most values carry no escape: their bytes are between the quotes.
@@ -75,7 +76,8 @@ Plan make_plan(const event::Mapping& mapping, std::span<const Transform* const> 
     plan.fields.assign(mapping.fields.size(), keep);
     // Strictest first: a conflict among weaker ones then never hides a stricter one, whatever the order of the rules.
     std::vector<const Transform*> ordered(transforms.begin(), transforms.end());
-    std::stable_sort(ordered.begin(), ordered.end(), [](const Transform* a, const Transform* b) { return strictness(a->kind) > strictness(b->kind); });
+    std::stable_sort(ordered.begin(), ordered.end(),
+                     [](const Transform* a, const Transform* b) { return strictness(a->kind) > strictness(b->kind); });
     for (const Transform* t : ordered) {
         if (std::any_of(plan.operations.begin(), plan.operations.end(), [&](const Transform& o) { return o == *t; })) continue;
         if (t->by_pointer && !mapping.field(t->pointer)) plan.impossible = true;
@@ -87,18 +89,21 @@ Plan make_plan(const event::Mapping& mapping, std::span<const Transform* const> 
         plan.operations.push_back(*t);
         for (std::size_t f = 0; f < mapping.fields.size(); ++f) {
             const auto& field = mapping.fields[f];
-            const bool selected = t->by_pointer ? field.pointer == t->pointer : !t->category.empty() ? field.category == t->category : field.info_type == t->info_type;
+            const bool selected = t->by_pointer          ? field.pointer == t->pointer
+                                  : !t->category.empty() ? field.category == t->category
+                                                         : field.info_type == t->info_type;
             if (!selected) continue;
             const bool by_detection = t->info_type != event::InfoType::none && event::detectable(t->info_type);
             for (std::size_t type = 0; type < Plan::kTypes; ++type)
-                if (!by_detection || type == static_cast<std::size_t>(t->info_type)) plan.fields[f][type] = stricter(plan, plan.fields[f][type], index);
+                if (!by_detection || type == static_cast<std::size_t>(t->info_type))
+                    plan.fields[f][type] = stricter(plan, plan.fields[f][type], index);
         }
     }
     return plan;
 }
 
-bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::Mapping& mapping, std::string_view key_scope, Pseudonymiser& pseudonymiser,
-                std::string& scratch, std::string& out) {
+bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::Mapping& mapping, std::string_view key_scope,
+                Pseudonymiser& pseudonymiser, std::string& scratch, std::string& out) {
     const std::string_view data = event.data();
     if (plan.empty() || event.data_kind() == event::DataKind::none) {
         out.append(data);
@@ -123,12 +128,19 @@ bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::
         bool done = true;
         switch (t.kind) {
             case TransformKind::redact:
-                if (!remove) out += "null";
-                else if (out.back() == ',') out.pop_back();
-                else if (at < data.size() && data[at] == ',') ++at;
+                if (!remove)
+                    out += "null";
+                else if (out.back() == ',')
+                    out.pop_back();
+                else if (at < data.size() && data[at] == ',')
+                    ++at;
                 break;
-            case TransformKind::null: out += "null"; break;
-            case TransformKind::replace: out += t.replacement; break;
+            case TransformKind::null:
+                out += "null";
+                break;
+            case TransformKind::replace:
+                out += t.replacement;
+                break;
             case TransformKind::replace_with_info_type: {
                 const auto type = span.detected != event::InfoType::none ? span.detected : mapping.fields[span.field].info_type;
                 done = type != event::InfoType::none;
@@ -137,8 +149,12 @@ bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::
                 out += "]\"";
                 break;
             }
-            case TransformKind::character_mask: done = span.value_kind == event::ValueKind::string && mask(t, token, scratch, out); break;
-            case TransformKind::crypto_hash: done = crypto_hash(span, token, key_scope, pseudonymiser, scratch, out); break;
+            case TransformKind::character_mask:
+                done = span.value_kind == event::ValueKind::string && mask(t, token, scratch, out);
+                break;
+            case TransformKind::crypto_hash:
+                done = crypto_hash(span, token, key_scope, pseudonymiser, scratch, out);
+                break;
         }
         if (!done) return out.resize(start), false;
     }

@@ -18,14 +18,30 @@ std::uint16_t acts(std::string_view letters) {
     std::uint16_t mask = 0;
     for (const char c : letters) {
         switch (c) {
-            case 'R': mask |= static_cast<std::uint16_t>(Act::reproduction); break;
-            case 'D': mask |= static_cast<std::uint16_t>(Act::distribution); break;
-            case 'W': mask |= static_cast<std::uint16_t>(Act::derivative_works); break;
-            case 'C': mask |= static_cast<std::uint16_t>(Act::commercial_use); break;
-            case 'N': mask |= static_cast<std::uint16_t>(Act::notice); break;
-            case 'A': mask |= static_cast<std::uint16_t>(Act::attribution); break;
-            case 'S': mask |= static_cast<std::uint16_t>(Act::share_alike); break;
-            case 'T': mask |= static_cast<std::uint16_t>(Act::state_changes); break;
+            case 'R':
+                mask |= static_cast<std::uint16_t>(Act::reproduction);
+                break;
+            case 'D':
+                mask |= static_cast<std::uint16_t>(Act::distribution);
+                break;
+            case 'W':
+                mask |= static_cast<std::uint16_t>(Act::derivative_works);
+                break;
+            case 'C':
+                mask |= static_cast<std::uint16_t>(Act::commercial_use);
+                break;
+            case 'N':
+                mask |= static_cast<std::uint16_t>(Act::notice);
+                break;
+            case 'A':
+                mask |= static_cast<std::uint16_t>(Act::attribution);
+                break;
+            case 'S':
+                mask |= static_cast<std::uint16_t>(Act::share_alike);
+                break;
+            case 'T':
+                mask |= static_cast<std::uint16_t>(Act::state_changes);
+                break;
         }
     }
     return mask;
@@ -58,10 +74,14 @@ class Builtin final : public Vocabulary {
     std::string_view version() const noexcept override { return tables::kVersion; }
 
     std::optional<PurposeId> purpose(std::string_view term) const noexcept override {
-        if (term.starts_with(kDpvPrefix)) term.remove_prefix(kDpvPrefix.size());
-        else if (term.starts_with(kDpvIri)) term.remove_prefix(kDpvIri.size());
-        else return std::nullopt;
-        const auto at = std::lower_bound(names_.begin(), names_.end(), term, [](const std::string& n, std::string_view t) { return n.substr(4) < t; });
+        if (term.starts_with(kDpvPrefix))
+            term.remove_prefix(kDpvPrefix.size());
+        else if (term.starts_with(kDpvIri))
+            term.remove_prefix(kDpvIri.size());
+        else
+            return std::nullopt;
+        const auto at =
+            std::lower_bound(names_.begin(), names_.end(), term, [](const std::string& n, std::string_view t) { return n.substr(4) < t; });
         if (at == names_.end() || std::string_view(*at).substr(4) != term) return std::nullopt;
         return PurposeId{static_cast<std::uint16_t>(at - names_.begin())};
     }
@@ -90,7 +110,9 @@ class Builtin final : public Vocabulary {
         if (!is_country(code)) return Ternary::unknown;
         const auto [first, last] = adequate_.equal_range(code);
         return std::any_of(first, last,
-                           [&](const auto& e) { return e.second.from <= at && at < e.second.until && (e.second.scheme.empty() || e.second.scheme == scheme); })
+                           [&](const auto& e) {
+                               return e.second.from <= at && at < e.second.until && (e.second.scheme.empty() || e.second.scheme == scheme);
+                           })
                    ? Ternary::yes
                    : Ternary::no;
     }
@@ -107,9 +129,7 @@ class Builtin final : public Vocabulary {
 
   private:
     // "DE-BE" is in DE.
-    static std::string_view country_of(std::string_view place) noexcept {
-        return place.size() > 3 && place[2] == '-' ? place.substr(0, 2) : place;
-    }
+    static std::string_view country_of(std::string_view place) noexcept { return place.size() > 3 && place[2] == '-' ? place.substr(0, 2) : place; }
 
     void read_purposes() {
         const std::size_t n = std::size(tables::kPurposes);
@@ -138,7 +158,8 @@ class Builtin final : public Vocabulary {
             }
         }
         // DPV places commercial and non-commercial purposes; of the rest, selling and marketing are commercial by what they are.
-        for (const char* term : {"dpv:CommercialPurpose", "dpv:Marketing", "dpv:CommercialResearch", "dpv:SellProducts", "dpv:SellDataToThirdParties"})
+        for (const char* term :
+             {"dpv:CommercialPurpose", "dpv:Marketing", "dpv:CommercialResearch", "dpv:SellProducts", "dpv:SellDataToThirdParties"})
             if (const auto p = purpose(term)) commercial_.add_all(at_or_below(*p));
         for (const char* term : {"dpv:NonCommercialPurpose", "dpv:NonCommercialResearch"})
             if (const auto p = purpose(term)) non_commercial_.add_all(at_or_below(*p));

@@ -23,8 +23,14 @@ class PurposeSet {
     void add(PurposeId p) noexcept { words_[p.value / 64] |= std::uint64_t{1} << (p.value % 64); }
     void remove(PurposeId p) noexcept { words_[p.value / 64] &= ~(std::uint64_t{1} << (p.value % 64)); }
     [[nodiscard]] bool has(PurposeId p) const noexcept { return (words_[p.value / 64] >> (p.value % 64)) & 1; }
-    void add_all(const PurposeSet& other) noexcept { for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i]; }
-    [[nodiscard]] bool empty() const noexcept { for (auto w : words_) if (w) return false; return true; }
+    void add_all(const PurposeSet& other) noexcept {
+        for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
+    }
+    [[nodiscard]] bool empty() const noexcept {
+        for (auto w : words_)
+            if (w) return false;
+        return true;
+    }
     [[nodiscard]] bool operator==(const PurposeSet&) const = default;
     [[nodiscard]] static PurposeSet of(const std::array<std::uint64_t, 4>& words) noexcept {
         PurposeSet set;
@@ -40,9 +46,20 @@ class PurposeSet {
 
 // Acts of ccREL that a licence permits, requires or prohibits; bit masks.
 enum class Act : std::uint16_t {
-    reproduction = 1 << 0, distribution = 1 << 1, derivative_works = 1 << 2, commercial_use = 1 << 3, sharing = 1 << 4,
-    notice = 1 << 5, attribution = 1 << 6, share_alike = 1 << 7, source_code = 1 << 8, copyleft = 1 << 9, lesser_copyleft = 1 << 10,
-    state_changes = 1 << 11, ai_training = 1 << 12, search = 1 << 13,
+    reproduction = 1 << 0,
+    distribution = 1 << 1,
+    derivative_works = 1 << 2,
+    commercial_use = 1 << 3,
+    sharing = 1 << 4,
+    notice = 1 << 5,
+    attribution = 1 << 6,
+    share_alike = 1 << 7,
+    source_code = 1 << 8,
+    copyleft = 1 << 9,
+    lesser_copyleft = 1 << 10,
+    state_changes = 1 << 11,
+    ai_training = 1 << 12,
+    search = 1 << 13,
 };
 struct LicenceTerms {
     std::string_view id;  // SPDX id

@@ -42,17 +42,25 @@ double per_event(Each&& each) {
 }
 
 json policy_document(const std::string& uid, json permissions) {
-    return {{"@context", {"http://www.w3.org/ns/odrl.jsonld", "https://licet.dev/ns/odrl-profile/1"}}, {"@type", "Set"}, {"uid", uid},
-            {"profile", "https://licet.dev/ns/odrl-profile/1"}, {"conflict", "prohibit"}, {"permission", std::move(permissions)}};
+    return {{"@context", {"http://www.w3.org/ns/odrl.jsonld", "https://licet.dev/ns/odrl-profile/1"}},
+            {"@type", "Set"},
+            {"uid", uid},
+            {"profile", "https://licet.dev/ns/odrl-profile/1"},
+            {"conflict", "prohibit"},
+            {"permission", std::move(permissions)}};
 }
 json rule(const std::string& uid, const char* purpose, bool consent, json duties) {
-    json out{{"uid", uid}, {"target", "urn:licet:product:edits"}, {"action", "use"},
+    json out{{"uid", uid},
+             {"target", "urn:licet:product:edits"},
+             {"action", "use"},
              {"constraint", json::array({{{"leftOperand", "purpose"}, {"operator", "isA"}, {"rightOperand", purpose}}})}};
     if (consent) out["constraint"].push_back({{"leftOperand", "licet:consent"}, {"operator", "eq"}, {"rightOperand", "valid"}});
     if (!duties.empty()) out["duty"] = std::move(duties);
     return out;
 }
-json duty(const char* kind, const char* selector, const char* value) { return {{"action", "licet:transform"}, {"licet:transform", kind}, {selector, value}}; }
+json duty(const char* kind, const char* selector, const char* value) {
+    return {{"action", "licet:transform"}, {"licet:transform", kind}, {selector, value}};
+}
 
 struct Bench {
     std::shared_ptr<const policy::Vocabulary> vocabulary = policy::builtin_vocabulary();
@@ -76,7 +84,8 @@ struct Bench {
             const bool personal = i % 4 != 0;
             const std::string user = personal ? "192.0." + std::to_string(i / 250 % 250) + "." + std::to_string(i % 250) : "Old Mill";
             if (personal) e.subject = "subject-" + std::to_string(i * 7919 % kSubjects);
-            e.data = R"({"time":"2026-05-28T20:26:40Z","channel":"#en","cityName":"Bremen","user":")" + user + R"(","delta":)" + std::to_string(i) + R"(,"comment":")";
+            e.data = R"({"time":"2026-05-28T20:26:40Z","channel":"#en","cityName":"Bremen","user":")" + user + R"(","delta":)" + std::to_string(i) +
+                     R"(,"comment":")";
             e.data.append(e.data.size() + 2 < data_bytes ? data_bytes - e.data.size() - 2 : 0, 'x');
             e.data += "\"}";
             records.push_back(make_record(*mapping, e));
@@ -160,7 +169,8 @@ struct Bench {
         const auto decider = policy::make_decider(p, consents, *pseudonymiser);
         for (std::size_t i = 0; i < kEvents; ++i) {  // it gives the same bytes
             std::string out;
-            if (!decider->redact(events[i], decider->decide(events[i], {}), out) || out != rewritten(events[i].data())) die("redaction differs from the oracle's");
+            if (!decider->redact(events[i], decider->decide(events[i], {}), out) || out != rewritten(events[i].data()))
+                die("redaction differs from the oracle's");
         }
         std::size_t bytes = 0;
         const double ns = per_event([&](std::size_t i) { bytes += rewritten(events[i].data()).size(); });
@@ -184,8 +194,10 @@ int main() {
         Bench bench(size);
         const auto removing = bench.one_rule(false, redact_both);
         const auto hashing = bench.one_rule(false, json::array({duty("cryptoHash", "licet:infoType", "IP_ADDRESS")}));
-        const double copy = bench.copy(), redact = bench.redact(removing, false), oracle = bench.parse_and_serialise(removing), hash = bench.redact(hashing, false);
-        std::printf("%zu B: copy %.1f ns, redact two members %.1f ns, parse-change-serialise %.0f ns, keyed hash of three in four %.0f ns\n", size, copy, redact, oracle, hash);
+        const double copy = bench.copy(), redact = bench.redact(removing, false), oracle = bench.parse_and_serialise(removing),
+                     hash = bench.redact(hashing, false);
+        std::printf("%zu B: copy %.1f ns, redact two members %.1f ns, parse-change-serialise %.0f ns, keyed hash of three in four %.0f ns\n", size,
+                    copy, redact, oracle, hash);
         const std::string at = "_" + std::to_string(size);
         line["copy_ns" + at] = copy;
         line["redact_ns" + at] = redact;
@@ -199,12 +211,14 @@ int main() {
         const double memo = bench.decide(plain), cold = bench.decide_without_memo(plain), consent = bench.decide(consenting, &delivered);
         if (delivered < 0.5 || delivered > 0.75) die("consent does not decide");  // a quarter names nobody, half of the others consented
         std::vector<json> many;
-        for (int i = 0; i < 9'999; ++i) many.push_back(policy_document("urn:m" + std::to_string(i), json::array({rule("r", "dpv:Marketing", false, json::array())})));
+        for (int i = 0; i < 9'999; ++i)
+            many.push_back(policy_document("urn:m" + std::to_string(i), json::array({rule("r", "dpv:Marketing", false, json::array())})));
         many.push_back(policy_document("urn:p", json::array({rule("r", "dpv:ServiceOptimisation", false, redact_both)})));
         const auto policies = bench.program(many);
         const double decide_and_redact = bench.redact(policies, true);
-        std::printf("decide: memo %.1f ns, without %.0f ns, with a consent probe among %zu subjects %.1f ns; under 10,000 policies with redaction %.1f ns\n", memo, cold,
-                    kSubjects, consent, decide_and_redact);
+        std::printf(
+            "decide: memo %.1f ns, without %.0f ns, with a consent probe among %zu subjects %.1f ns; under 10,000 policies with redaction %.1f ns\n",
+            memo, cold, kSubjects, consent, decide_and_redact);
         line["decide_ns"] = memo;
         line["decisions_per_s"] = 1e9 / memo;
         line["decide_without_memo_ns"] = cold;

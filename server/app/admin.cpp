@@ -153,8 +153,10 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
     if (c.pseudonym_scope.empty()) c.pseudonym_scope = "contract";
     const auto state = fields.optional_text("state");
     const auto known_state = ports::parse_contract_state(state.empty() ? "active" : state);
-    if (!known_state) fields.fail("state", "expected active, suspended or ended");
-    else c.state = *known_state;
+    if (!known_state)
+        fields.fail("state", "expected active, suspended or ended");
+    else
+        c.state = *known_state;
     c.valid_from = fields.time("validFrom");
     c.valid_until = fields.time("validUntil");
     if (c.valid_until.value != 0 && c.valid_until <= c.valid_from) fields.fail("validUntil", "expected a time after validFrom");
@@ -175,7 +177,8 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
     for (std::size_t i = 0; i < c.purposes.size(); ++i)
         if (!parts_.vocabulary->purpose(c.purposes[i])) fields.fail("purposes/" + std::to_string(i), "expected a DPV purpose, dpv:...");
     for (std::size_t i = 0; i < c.transfer_tools.size(); ++i)
-        if (!parts_.vocabulary->is_transfer_tool(c.transfer_tools[i])) fields.fail("transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
+        if (!parts_.vocabulary->is_transfer_tool(c.transfer_tools[i]))
+            fields.fail("transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
     if (auto error = fields.finish()) return *error;
     return held(parts_.catalog->put_contract(c, {actor.client, "contract.put", name, body}), ports::to_json(c));
 }

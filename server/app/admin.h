@@ -1,6 +1,6 @@
-// The admin use cases: what policy admins, DPOs, finance, auditors and operators ask over REST. Each validates its input, makes one audited change in the
-// catalog and answers only when the change holds on every live node of the region. Who may call which is decided by route (server/control/routes.cpp).
-// Used by server/control. Thread-safe; calls block.
+// The admin use cases: what policy admins, DPOs, finance, auditors and operators ask over REST. Each validates its input, makes one audited change in
+// the catalog and answers only when the change holds on every live node of the region. Who may call which is decided by route
+// (server/control/routes.cpp). Used by server/control. Thread-safe; calls block.
 #pragma once
 
 #include <functional>

@@ -111,7 +111,8 @@ Result<Reply> Admin::activate_policy(const Actor& actor, const std::string& name
     if (auto error = only_where_authored()) return *error;
     std::uint32_t number = 0;
     const auto read = std::from_chars(version.data(), version.data() + version.size(), number);
-    if (read.ec != std::errc{} || read.ptr != version.data() + version.size()) return Error{Errc::invalid_parameter, "expected a version number", "path:version"};
+    if (read.ec != std::errc{} || read.ptr != version.data() + version.size())
+        return Error{Errc::invalid_parameter, "expected a version number", "path:version"};
     // It must compile for every contract it would govern, before it governs any.
     auto configuration = parts_.catalog->configuration();
     if (!configuration) return configuration.error();

@@ -26,12 +26,14 @@ Result<std::vector<ports::ConsentRow>> Admin::consent_rows(const json& record, c
     if (fields.ok() && purposes.empty()) fields.fail("purposes", "is required");
     for (std::size_t i = 0; i < purposes.size(); ++i)
         if (!parts_.vocabulary->purpose(purposes[i])) fields.fail("purposes/" + std::to_string(i), "expected a DPV purpose, dpv:...");
-    if (fields.ok() && std::find(kStatuses.begin(), kStatuses.end(), status) == kStatuses.end()) fields.fail("status", "expected given, renewed, withdrawn or expired");
+    if (fields.ok() && std::find(kStatuses.begin(), kStatuses.end(), status) == kStatuses.end())
+        fields.fail("status", "expected given, renewed, withdrawn or expired");
     if (fields.ok() && now()->party(controller) == nullptr) fields.fail("controller", "no such party");
     if (auto error = fields.finish()) return *error;
     std::vector<ports::ConsentRow> rows;
     const SubjectKey key = parts_.subject_digest(controller, subject);
-    for (const auto& purpose : purposes) rows.push_back({key, std::string(parts_.vocabulary->purpose_name(*parts_.vocabulary->purpose(purpose))), status, until, 0});
+    for (const auto& purpose : purposes)
+        rows.push_back({key, std::string(parts_.vocabulary->purpose_name(*parts_.vocabulary->purpose(purpose))), status, until, 0});
     return rows;
 }
 
@@ -59,7 +61,8 @@ Result<Reply> Admin::withdraw_consent(const Actor& actor, const json& body) {
     if (auto error = fields.finish()) return *error;
     const SubjectKey key = parts_.subject_digest(controller, subject);
     std::vector<ports::ConsentRow> rows;
-    for (const auto& purpose : purposes) rows.push_back({key, std::string(parts_.vocabulary->purpose_name(*parts_.vocabulary->purpose(purpose))), "withdrawn", {}, 0});
+    for (const auto& purpose : purposes)
+        rows.push_back({key, std::string(parts_.vocabulary->purpose_name(*parts_.vocabulary->purpose(purpose))), "withdrawn", {}, 0});
     if (purposes.empty()) {
         const auto known = parts_.catalog->consents_of(key);
         if (!known) return known.error();
@@ -83,7 +86,10 @@ Result<Reply> Admin::query_consent(const Actor& actor, const json& body) {
     if (auto audited = parts_.catalog->record_audit({actor.client, "consent.query", "consents", json::object()}); !audited) return audited.error();
     json records = json::array(), valid = json::array();
     for (const auto& row : *rows)
-        records.push_back({{"purpose", row.purpose}, {"status", row.status}, {"revision", row.revision}, {"validUntil", row.valid_until.value == 0 ? json() : json(format_rfc3339(row.valid_until))}});
+        records.push_back({{"purpose", row.purpose},
+                           {"status", row.status},
+                           {"revision", row.revision},
+                           {"validUntil", row.valid_until.value == 0 ? json() : json(format_rfc3339(row.valid_until))}});
     const auto purposes = now()->consents->valid_purposes(key);
     for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
         if (purposes.has({p})) valid.push_back(parts_.vocabulary->purpose_name({p}));
@@ -108,7 +114,8 @@ Result<Offset> Admin::find_event(const Snapshot& snapshot, const ProductEntry& p
     }
     Offset offset = 0;
     const auto read = std::from_chars(query.offset.data(), query.offset.data() + query.offset.size(), offset);
-    if (read.ec != std::errc{} || read.ptr != query.offset.data() + query.offset.size()) return Error{Errc::invalid_parameter, "expected an offset", "query:offset"};
+    if (read.ec != std::errc{} || read.ptr != query.offset.data() + query.offset.size())
+        return Error{Errc::invalid_parameter, "expected an offset", "query:offset"};
     return offset;
 }
 
@@ -127,7 +134,9 @@ Result<Reply> Admin::explain(const Actor& actor, const ExplainQuery& query) {
     if ((*batch)->entries.empty()) return Error{Errc::not_found, "no event at this offset", {}};
     const auto event = event::StoredEvent::parse((*batch)->entries[0].record);
     if (!event) return Error{Errc::corrupt, "the stored event cannot be read", {}};
-    if (auto audited = parts_.catalog->record_audit({actor.client, "explain", query.contract, {{"product", query.product}, {"offset", *offset}}}); !audited) return audited.error();
+    if (auto audited = parts_.catalog->record_audit({actor.client, "explain", query.contract, {{"product", query.product}, {"offset", *offset}}});
+        !audited)
+        return audited.error();
     json body = policy::explain(**program, *event, *snapshot->consents, parts_.clock->utc_now());
     body["product"] = query.product;
     body["contract"] = query.contract;

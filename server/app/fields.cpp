@@ -54,7 +54,8 @@ std::vector<std::string> Fields::texts(const char* key, std::size_t max_items) {
     const json* value = find(key);
     std::vector<std::string> out;
     if (value == nullptr) return out;
-    if (!value->is_array() || value->size() > max_items) return fail(key, "expected an array of at most " + std::to_string(max_items) + " strings"), out;
+    if (!value->is_array() || value->size() > max_items)
+        return fail(key, "expected an array of at most " + std::to_string(max_items) + " strings"), out;
     for (std::size_t i = 0; i < value->size(); ++i) {
         const json& item = (*value)[i];
         if (!item.is_string() || item.get_ref<const std::string&>().empty() || item.get_ref<const std::string&>().size() > 256) {

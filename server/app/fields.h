@@ -17,13 +17,13 @@ class Fields {
     // `at`: pointer of the object within the body.
     explicit Fields(const nlohmann::json& object, std::string at = {});
 
-    std::string text(const char* key, std::size_t max_bytes = 256);             // required, not empty
-    std::string optional_text(const char* key, std::size_t max_bytes = 256);    // may be absent, null or empty
-    std::string slug(const char* key);                                          // required
+    std::string text(const char* key, std::size_t max_bytes = 256);           // required, not empty
+    std::string optional_text(const char* key, std::size_t max_bytes = 256);  // may be absent, null or empty
+    std::string slug(const char* key);                                        // required
     std::string optional_slug(const char* key);
-    std::vector<std::string> texts(const char* key, std::size_t max_items);     // absent: empty
-    UtcMillis time(const char* key);                                            // RFC 3339; absent or null: 0
-    const nlohmann::json* object(const char* key);                              // absent: null
+    std::vector<std::string> texts(const char* key, std::size_t max_items);  // absent: empty
+    UtcMillis time(const char* key);                                         // RFC 3339; absent or null: 0
+    const nlohmann::json* object(const char* key);                           // absent: null
     const nlohmann::json* any(const char* key);
 
     void fail(const std::string& key, std::string what);

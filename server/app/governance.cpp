@@ -123,7 +123,8 @@ void Governance::give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subj
     }
     for (std::size_t i = 0; i < subjects.size(); ++i) {
         const bool last = i + 1 == subjects.size();
-        plane_->apply({epoch, snapshot(), subjects[i], true}, last ? std::function<void()>(acknowledged) : [] {});
+        plane_->apply(
+            {epoch, snapshot(), subjects[i], true}, last ? std::function<void()>(acknowledged) : [] {});
     }
 }
 
@@ -131,9 +132,11 @@ Status Governance::hold(GovernanceEpoch epoch) {
     if (auto refreshed = refresh(); !refreshed)
         return Error{Errc::barrier_incomplete, "the change is made, but this node could not read it back yet", {}};
     const auto outstanding = parts_.cluster->await(epoch, limits::barrier_wait_max_ms);
-    if (!outstanding) return Error{Errc::barrier_incomplete, "the change is made, but the cluster state cannot be reached to confirm that it holds", {}};
+    if (!outstanding)
+        return Error{Errc::barrier_incomplete, "the change is made, but the cluster state cannot be reached to confirm that it holds", {}};
     if (!outstanding->empty())
-        return Error{Errc::barrier_incomplete, "the change is made, but " + std::to_string(outstanding->size()) + " node(s) have not confirmed it", {}};
+        return Error{
+            Errc::barrier_incomplete, "the change is made, but " + std::to_string(outstanding->size()) + " node(s) have not confirmed it", {}};
     return success();
 }
 

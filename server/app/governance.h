@@ -1,5 +1,6 @@
-// Governance: keeps the node at the catalog's epoch. Loads configuration and consents, builds snapshots, hands changes to the data plane in order, and answers
-// the barrier: when an acknowledged change holds on every live node of the region. Built by main; used by Admin and by the edge (snapshot()).
+// Governance: keeps the node at the catalog's epoch. Loads configuration and consents, builds snapshots, hands changes to the data plane in order,
+// and answers the barrier: when an acknowledged change holds on every live node of the region. Built by main; used by Admin and by the edge
+// (snapshot()).
 #pragma once
 
 #include <atomic>

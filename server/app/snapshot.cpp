@@ -82,7 +82,8 @@ class SnapshotBuilder {
         if (party == nullptr) return Error{Errc::internal, "the contract's party is unknown", {}};
         auto program = policy::compile(entitlement_of(contract, *party, product.product.name), policies_, product.mappings, vocabulary_);
         if (!program) {
-            log::error("governance.compile_failed", {{"contract", contract.name}, {"product", product.product.name}, {"detail", program.error().detail}});
+            log::error("governance.compile_failed",
+                       {{"contract", contract.name}, {"product", product.product.name}, {"detail", program.error().detail}});
             return Error{Errc::internal, "the contract's rights cannot be compiled: " + program.error().detail, {}};
         }
         return program;
@@ -118,7 +119,8 @@ const ports::Region* Snapshot::region_named(std::string_view name) const {
     return at == regions_.end() ? nullptr : &*at;
 }
 
-Result<const ports::Contract*> Snapshot::contract_for(std::string_view party, std::string_view product, std::string_view chosen, UtcMillis now) const {
+Result<const ports::Contract*> Snapshot::contract_for(std::string_view party, std::string_view product, std::string_view chosen,
+                                                      UtcMillis now) const {
     const ports::Contract* found = nullptr;
     for (const auto& [name, contract] : contracts_) {
         const bool in_force = contract->state == ports::ContractState::active && contract->valid_from <= now &&
@@ -128,7 +130,8 @@ Result<const ports::Contract*> Snapshot::contract_for(std::string_view party, st
         if (found != nullptr) return Error{Errc::invalid_parameter, "several contracts are in force for this product: name one", "query:contract"};
         found = contract.get();
     }
-    if (found == nullptr) return Error{Errc::no_contract, "no contract in force between this client's party and the product's owner names the product", {}};
+    if (found == nullptr)
+        return Error{Errc::no_contract, "no contract in force between this client's party and the product's owner names the product", {}};
     return found;
 }
 
@@ -138,7 +141,8 @@ Result<std::shared_ptr<const policy::Program>> Snapshot::program(ContractNo cont
     return *found;
 }
 
-std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region, std::shared_ptr<policy::ConsentIndex> consents,
+std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region,
+                                               std::shared_ptr<policy::ConsentIndex> consents,
                                                const std::shared_ptr<const policy::Vocabulary>& vocabulary) {
     return SnapshotBuilder(configuration, vocabulary).build(std::move(region), std::move(consents));
 }
@@ -150,8 +154,15 @@ std::shared_ptr<const Snapshot> at_epoch(const Snapshot& snapshot, GovernanceEpo
 }
 
 policy::Entitlement entitlement_of(const ports::Contract& contract, const ports::Party& party, const std::string& product) {
-    return {product,           contract.name,          party.name,           party.collections,       party.country,
-            contract.purposes, contract.transfer_tools, party.adequacy_schemes, contract.pseudonym_scope};
+    return {product,
+            contract.name,
+            party.name,
+            party.collections,
+            party.country,
+            contract.purposes,
+            contract.transfer_tools,
+            party.adequacy_schemes,
+            contract.pseudonym_scope};
 }
 
 }  // namespace licet::app

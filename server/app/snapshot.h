@@ -19,15 +19,15 @@ namespace licet::app {
 
 struct ProductEntry {
     ports::Product product;
-    std::vector<std::shared_ptr<const event::Mapping>> mappings;  // index = version - 1
+    std::vector<std::shared_ptr<const event::Mapping>> mappings;                      // index = version - 1
     [[nodiscard]] const event::Mapping& mapping() const { return *mappings.back(); }  // the current one
 };
 
 class Snapshot {
   public:
     GovernanceEpoch epoch;
-    std::uint64_t global_epoch = 0;  // the configuration's part of it
-    std::string region;  // this node's
+    std::uint64_t global_epoch = 0;                  // the configuration's part of it
+    std::string region;                              // this node's
     std::shared_ptr<policy::ConsentIndex> consents;  // shared by all snapshots; changes under its own revision
 
     [[nodiscard]] const ProductEntry* product(std::string_view name) const;
@@ -39,11 +39,13 @@ class Snapshot {
     [[nodiscard]] const ports::Region* region_named(std::string_view name) const;
     [[nodiscard]] const std::vector<ports::Region>& regions() const { return regions_; }
 
-    // The contract under which `party` reads `product` at `now`: in force, active, naming the product. `chosen` picks one by name when there are several (else:
-    // invalid_parameter naming query:contract). Errors: no_contract.
-    [[nodiscard]] Result<const ports::Contract*> contract_for(std::string_view party, std::string_view product, std::string_view chosen, UtcMillis now) const;
+    // The contract under which `party` reads `product` at `now`: in force, active, naming the product. `chosen` picks one by name when there are
+    // several (else: invalid_parameter naming query:contract). Errors: no_contract.
+    [[nodiscard]] Result<const ports::Contract*> contract_for(std::string_view party, std::string_view product, std::string_view chosen,
+                                                              UtcMillis now) const;
 
-    // The compiled entitlement of a contract for a product; compiled when the snapshot was built. Error (internal) when compilation failed: the caller withholds.
+    // The compiled entitlement of a contract for a product; compiled when the snapshot was built. Error (internal) when compilation failed: the
+    // caller withholds.
     [[nodiscard]] Result<std::shared_ptr<const policy::Program>> program(ContractNo contract, ProductNo product) const;
 
   private:
@@ -58,8 +60,10 @@ class Snapshot {
     std::unordered_map<std::uint64_t, Result<std::shared_ptr<const policy::Program>>> programs_;  // contract << 32 | product
 };
 
-// Compiles a configuration into a snapshot. What cannot be compiled is kept as an error for those it concerns: they are withheld from, the others served.
-[[nodiscard]] std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region, std::shared_ptr<policy::ConsentIndex> consents,
+// Compiles a configuration into a snapshot. What cannot be compiled is kept as an error for those it concerns: they are withheld from, the others
+// served.
+[[nodiscard]] std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region,
+                                                             std::shared_ptr<policy::ConsentIndex> consents,
                                                              const std::shared_ptr<const policy::Vocabulary>& vocabulary);
 // The same configuration at a later epoch of the region's own data.
 [[nodiscard]] std::shared_ptr<const Snapshot> at_epoch(const Snapshot& snapshot, GovernanceEpoch epoch);

@@ -55,8 +55,8 @@ Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view 
     std::array<std::uint8_t, 16> unique{};
     crypto_->random(unique);
     const json header{{"typ", "at+jwt"}, {"alg", "EdDSA"}};
-    const json claims{{"iss", issuer_},          {"aud", kAudience}, {"sub", id},        {"client_id", id}, {"iat", now},
-                      {"exp", now + kLifetimeSeconds}, {"jti", hex(unique)}, {"scope", joined}};
+    const json claims{{"iss", issuer_},     {"aud", kAudience}, {"sub", id}, {"client_id", id}, {"iat", now}, {"exp", now + kLifetimeSeconds},
+                      {"jti", hex(unique)}, {"scope", joined}};
     out.token = base64url(as_bytes(header.dump())) + "." + base64url(as_bytes(claims.dump()));
     out.token += "." + base64url(signer_->sign(as_bytes(out.token)));
     return out;
@@ -66,15 +66,22 @@ Result<Token> Tokens::check(const Snapshot& snapshot, std::string_view token) co
     const auto first = token.find('.'), last = token.rfind('.');
     if (first == std::string_view::npos || first == last || token.size() > 8192) return refused("not an access token");
     const auto signature = parse_base64url(token.substr(last + 1));
-    if (!signature || !verifier_->verify(as_bytes(token.substr(0, last)), as_bytes(*signature))) return refused("the token's signature does not verify");
+    if (!signature || !verifier_->verify(as_bytes(token.substr(0, last)), as_bytes(*signature)))
+        return refused("the token's signature does not verify");
     const auto header_text = parse_base64url(token.substr(0, first)), claims_text = parse_base64url(token.substr(first + 1, last - first - 1));
     if (!header_text || !claims_text) return refused("not an access token");
     const json header = json::parse(*header_text, nullptr, false), claims = json::parse(*claims_text, nullptr, false);
-    const auto text = [](const json& object, const char* key) { return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : ""; };
+    const auto text = [](const json& object, const char* key) {
+        return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
+    };
     if (text(header, "typ") != "at+jwt" || text(header, "alg") != "EdDSA") return refused("not an access token of this server");
     if (text(claims, "iss") != issuer_ || text(claims, "aud") != kAudience) return refused("the token is for another server");
-    if (!claims.contains("iat") || !claims["iat"].is_number_integer() || !claims.contains("exp") || !claims["exp"].is_number_integer()) return refused("the token lacks its times");
-    Token out{text(claims, "client_id"), {claims["iat"].get<std::int64_t>() * 1000}, {claims["exp"].get<std::int64_t>() * 1000}, split(text(claims, "scope"))};
+    if (!claims.contains("iat") || !claims["iat"].is_number_integer() || !claims.contains("exp") || !claims["exp"].is_number_integer())
+        return refused("the token lacks its times");
+    Token out{text(claims, "client_id"),
+              {claims["iat"].get<std::int64_t>() * 1000},
+              {claims["exp"].get<std::int64_t>() * 1000},
+              split(text(claims, "scope"))};
     if (clock_->utc_now() >= out.expires_at) return refused("the token has expired");
     const ports::Client* client = snapshot.client(out.client);
     if (client == nullptr || client->revoked || out.issued_at < client->tokens_valid_from) return refused("the token was revoked");

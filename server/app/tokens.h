@@ -1,4 +1,5 @@
-// Access tokens (RFC 9068 at+jwt, EdDSA over Ed25519) and client authentication. Used by the edge: issue on /oauth/token, check on every request. Thread-safe.
+// Access tokens (RFC 9068 at+jwt, EdDSA over Ed25519) and client authentication. Used by the edge: issue on /oauth/token, check on every request.
+// Thread-safe.
 #pragma once
 
 #include <memory>
@@ -35,7 +36,8 @@ class Tokens {
     // `scope`: space-separated, a subset of the client's; empty: all of them. Errors: invalid_client (also for a revoked client), insufficient_scope.
     [[nodiscard]] Result<Issued> issue(const Snapshot& snapshot, std::string_view client, std::string_view secret, std::string_view scope) const;
 
-    // Signature, type, issuer, audience and times; then the snapshot: client known, not revoked, token not older than its revocation. Error: invalid_token.
+    // Signature, type, issuer, audience and times; then the snapshot: client known, not revoked, token not older than its revocation. Error:
+    // invalid_token.
     [[nodiscard]] Result<Token> check(const Snapshot& snapshot, std::string_view token) const;
 
   private:

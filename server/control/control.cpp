@@ -123,7 +123,8 @@ class RunningControl final : public Control {
         std::string method = http::methodString(request.method());
         auto found = match(method, request.resource());
         if (found.route == nullptr) {
-            const Error error = found.allow.empty() ? Error{Errc::not_found, "no such resource", {}} : Error{Errc::method_not_allowed, "allowed here: " + found.allow, {}};
+            const Error error = found.allow.empty() ? Error{Errc::not_found, "no such resource", {}}
+                                                    : Error{Errc::method_not_allowed, "allowed here: " + found.allow, {}};
             return send(response, problem(error, request_id), request_id, found.allow);
         }
         Call call{services_, {}, std::move(found.path), {}, header("Content-Type"), request.body()};
@@ -132,7 +133,8 @@ class RunningControl final : public Control {
         // A deferred answer would otherwise be cut by Pistache's own timeout.
         if (const auto peer = response.getPeer()) peer->setIdle(true);
         auto job = std::make_unique<Job>(Job{std::move(call), found.route, request_id, std::move(response)});
-        if (!queue_.try_push(std::move(job))) send(job->response, problem({Errc::overloaded, "too many requests wait for the control plane", {}}, request_id), request_id);
+        if (!queue_.try_push(std::move(job)))
+            send(job->response, problem({Errc::overloaded, "too many requests wait for the control plane", {}}, request_id), request_id);
     }
 
   private:
@@ -154,8 +156,9 @@ class RunningControl final : public Control {
         const auto snapshot = services_.snapshot();
         const auto* client = snapshot->client(client_id);
         if (client == nullptr || client->revoked) return Error{Errc::invalid_token, "the client was revoked", "header:Authorization"};
-        const bool may = std::any_of(client->roles.begin(), client->roles.end(),
-                                     [&](const std::string& role) { return std::find(route.roles.begin(), route.roles.end(), role) != route.roles.end(); });
+        const bool may = std::any_of(client->roles.begin(), client->roles.end(), [&](const std::string& role) {
+            return std::find(route.roles.begin(), route.roles.end(), role) != route.roles.end();
+        });
         if (!may) {
             std::string roles;
             for (const auto role : route.roles) roles += (roles.empty() ? "" : " or ") + std::string(role);
@@ -177,7 +180,11 @@ class RunningControl final : public Control {
                 log::error("control.use_case_threw", {{"route", j.route->path}, {"request_id", j.request_id}});
                 answer = problem({Errc::internal, "the request failed", {}}, j.request_id);
             }
-            log::info("control.request", {{"route", j.route->path}, {"method", j.route->method}, {"status", answer.status}, {"client", j.call.actor.client}, {"request_id", j.request_id}});
+            log::info("control.request", {{"route", j.route->path},
+                                          {"method", j.route->method},
+                                          {"status", answer.status},
+                                          {"client", j.call.actor.client},
+                                          {"request_id", j.request_id}});
             if (const auto peer = j.response.getPeer()) peer->setIdle(false);
             send(j.response, answer, j.request_id);
         }

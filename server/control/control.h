@@ -1,5 +1,5 @@
-// The control plane: admin, finance and audit over REST. Reached through the edge alone, which authenticates the client and forwards whole requests with a
-// secret made anew at each start. Built by server/main.
+// The control plane: admin, finance and audit over REST. Reached through the edge alone, which authenticates the client and forwards whole requests
+// with a secret made anew at each start. Built by server/main.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 namespace licet::control {
 
 struct ControlOptions {
-    std::uint16_t port = 0;    // 0: any; always on 127.0.0.1
-    unsigned threads = 4;      // of the pool use cases run on
+    std::uint16_t port = 0;  // 0: any; always on 127.0.0.1
+    unsigned threads = 4;    // of the pool use cases run on
     std::string boot_secret;
 };
 

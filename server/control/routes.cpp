@@ -18,7 +18,8 @@ Result<Answer> answer(Result<Reply> reply) {
 
 // The body as JSON; its media type must say so.
 Result<json> body_of(const Call& call) {
-    if (!call.content_type.starts_with("application/json")) return Error{Errc::unsupported_media_type, "expected application/json", "header:Content-Type"};
+    if (!call.content_type.starts_with("application/json"))
+        return Error{Errc::unsupported_media_type, "expected application/json", "header:Content-Type"};
     json body = json::parse(call.body, nullptr, false);
     if (body.is_discarded()) return Error{Errc::invalid_json, "the body is not valid JSON", {}};
     return body;
@@ -80,7 +81,13 @@ Result<Answer> list(Call& call) {
 
 const std::vector<Route>& table() {
     static const std::vector<Route> routes{
-        {"GET", "/v1/openapi.json", {}, {}, [](Call&) -> Result<Answer> { return Answer{200, "application/json", std::string(openapi_document())}; }},
+        {"GET",
+         "/v1/openapi.json",
+         {},
+         {},
+         [](Call&) -> Result<Answer> {
+             return Answer{200, "application/json", std::string(openapi_document())};
+         }},
 
         {"GET", "/v1/admin/regions", {"admin"}, {}, list<&Admin::list_regions>},
         {"GET", "/v1/admin/regions/{name}", {"admin"}, {}, get<&Admin::get_region>},
@@ -103,19 +110,29 @@ const std::vector<Route>& table() {
         {"GET", "/v1/admin/policies", {"policy", "dpo", "admin", "auditor"}, {}, list<&Admin::list_policies>},
         {"GET", "/v1/admin/policies/{name}", {"policy", "dpo", "admin", "auditor"}, {}, get<&Admin::get_policy>},
         {"PUT", "/v1/admin/policies/{name}", {"policy"}, {}, put<&Admin::put_policy>},
-        {"POST", "/v1/admin/policies/{name}/versions/{version}/activate", {"policy"}, {},
+        {"POST",
+         "/v1/admin/policies/{name}/versions/{version}/activate",
+         {"policy"},
+         {},
          [](Call& call) { return answer(call.services.admin->activate_policy(call.actor, call.path["name"], call.path["version"])); }},
         {"POST", "/v1/admin/policies/{name}/retire", {"policy"}, {}, act<&Admin::retire_policy>},
 
         {"POST", "/v1/admin/consents", {"dpo"}, {}, record_consents},
         {"POST", "/v1/admin/consents/withdraw", {"dpo"}, {}, post<&Admin::withdraw_consent>},
         {"POST", "/v1/admin/consents/query", {"dpo"}, {}, post<&Admin::query_consent>},
-        {"GET", "/v1/admin/explain", {"dpo", "auditor", "policy"}, {"product", "contract", "offset", "cursor", "source", "event"},
+        {"GET",
+         "/v1/admin/explain",
+         {"dpo", "auditor", "policy"},
+         {"product", "contract", "offset", "cursor", "source", "event"},
          [](Call& call) {
              auto& q = call.query;
-             return answer(call.services.admin->explain(call.actor, {q["product"], q["contract"], q["offset"], q["cursor"], q["source"], q["event"]}));
+             return answer(
+                 call.services.admin->explain(call.actor, {q["product"], q["contract"], q["offset"], q["cursor"], q["source"], q["event"]}));
          }},
-        {"GET", "/v1/admin/audit", {"auditor"}, {"after", "limit"},
+        {"GET",
+         "/v1/admin/audit",
+         {"auditor"},
+         {"after", "limit"},
          [](Call& call) -> Result<Answer> {
              auto lines = call.services.admin->audit_lines(call.query["after"], call.query["limit"]);
              if (!lines) return lines.error();

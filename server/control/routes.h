@@ -1,5 +1,5 @@
-// The routes of the control plane: method, path template, roles, use case. Used by control.cpp to answer and by the test that compares them with the OpenAPI
-// document.
+// The routes of the control plane: method, path template, roles, use case. Used by control.cpp to answer and by the test that compares them with the
+// OpenAPI document.
 #pragma once
 
 #include <map>
@@ -38,9 +38,9 @@ struct Route {
 [[nodiscard]] std::span<const Route> routes();
 
 struct Match {
-    const Route* route = nullptr;              // null: see `allow`
+    const Route* route = nullptr;  // null: see `allow`
     std::map<std::string, std::string> path;
-    std::string allow;                         // methods of the path when only the method did not match; empty: no such path
+    std::string allow;  // methods of the path when only the method did not match; empty: no such path
 };
 [[nodiscard]] Match match(std::string_view method, std::string_view path);
 

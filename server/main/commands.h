@@ -6,9 +6,9 @@
 namespace licet::commands {
 
 struct VerifyArguments {
-    std::string audit_file;    // NDJSON as the audit API exports it
-    std::string key_file;      // public key: 32 bytes as base64url or hex text
-    std::string journal_dir;   // a node's usage journal
+    std::string audit_file;   // NDJSON as the audit API exports it
+    std::string key_file;     // public key: 32 bytes as base64url or hex text
+    std::string journal_dir;  // a node's usage journal
 };
 
 [[nodiscard]] int serve(const std::string& config_file);

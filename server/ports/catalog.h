@@ -1,5 +1,5 @@
-// What the catalog holds, as the rest of the server sees it: global configuration (authored in one region, replicated to the others) and regional data
-// (consents, usage, audit). Implemented with libpqxx in server/postgres. Calls block: never on a shard thread. Thread-safe.
+// What the catalog holds, as the rest of the server sees it: global configuration (authored in one region, replicated to the others) and regional
+// data (consents, usage, audit). Implemented with libpqxx in server/postgres. Calls block: never on a shard thread. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct Region {
 
 struct Product {
     ProductNo no;
-    std::string name;        // slug
+    std::string name;  // slug
     std::string title;
     std::string owner;       // party that publishes it
     std::string controller;  // party that answers for the personal data (GDPR Art. 4(7)); consents are given to it
@@ -60,35 +60,35 @@ struct Contract {
     std::string pseudonym_scope;  // "contract" or a shared scope's name
     ContractState state = ContractState::active;
     UtcMillis valid_from{};
-    UtcMillis valid_until{};      // value 0: open
+    UtcMillis valid_until{};  // value 0: open
     Price price;
 };
 
 struct Client {
     std::string id;
     std::string party;
-    std::string secret_hash;   // hex SHA-256 of salt|secret; secrets are server-made, 256 bits
-    std::string secret_salt;   // hex
+    std::string secret_hash;          // hex SHA-256 of salt|secret; secrets are server-made, 256 bits
+    std::string secret_salt;          // hex
     std::vector<std::string> roles;   // admin, policy, dpo, finance, auditor, producer, partner
     std::vector<std::string> scopes;  // "read:<product>", "write:<product>", "*" suffix allowed
     bool revoked = false;
-    UtcMillis tokens_valid_from{};    // tokens issued before are revoked
+    UtcMillis tokens_valid_from{};  // tokens issued before are revoked
 };
 
 struct PolicyRow {
     std::string name;
     std::uint32_t version{};
-    std::string state;          // draft, active, retired
+    std::string state;  // draft, active, retired
     nlohmann::json document;
 };
 
 // One data subject's consent for one purpose, as last recorded. The raw subject id is never stored.
 struct ConsentRow {
-    SubjectKey subject;         // keyed per controller
-    std::string purpose;        // DPV term
-    std::string status;         // given, renewed, withdrawn, expired
-    UtcMillis valid_until{};    // value 0: open
-    std::uint64_t revision = 0; // of the change that recorded it: later ones prevail
+    SubjectKey subject;          // keyed per controller
+    std::string purpose;         // DPV term
+    std::string status;          // given, renewed, withdrawn, expired
+    UtcMillis valid_until{};     // value 0: open
+    std::uint64_t revision = 0;  // of the change that recorded it: later ones prevail
 };
 
 // The governance epoch is the sum: the global part moves with the configuration and is replicated, the regional one with consents.
@@ -97,7 +97,7 @@ struct Epochs {
     [[nodiscard]] GovernanceEpoch sum() const noexcept { return {global + regional}; }
 };
 
-struct Configuration {          // everything global, read in one transaction
+struct Configuration {  // everything global, read in one transaction
     Epochs epochs;
     std::vector<Region> regions;
     std::vector<Product> products;
@@ -117,8 +117,8 @@ struct AuditEntry {
 
 struct Changed {
     GovernanceEpoch epoch;
-    std::uint32_t number = 0;         // number of a new product or contract, version of a new mapping or policy
-    std::uint64_t revision = 0;       // consent changes
+    std::uint32_t number = 0;    // number of a new product or contract, version of a new mapping or policy
+    std::uint64_t revision = 0;  // consent changes
 };
 
 struct AuditLine {
@@ -157,8 +157,8 @@ class Catalog {
     [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(std::uint64_t after, std::size_t limit) = 0;
     [[nodiscard]] virtual Status record_audit(const AuditEntry& audit) = 0;  // for what changes nothing in the catalog
 
-    // Runs `changed` (on a thread of its own) when the epoch may have moved, by this node, another one or replication; at least once a second while the
-    // catalog cannot be reached it is not run, and once after it can be again.
+    // Runs `changed` (on a thread of its own) when the epoch may have moved, by this node, another one or replication; at least once a second while
+    // the catalog cannot be reached it is not run, and once after it can be again.
     virtual void watch(std::function<void()> changed) = 0;
     virtual void stop_watching() = 0;
 };

@@ -61,8 +61,8 @@ json to_json(const Contract& c) {
 }
 
 json to_json(const Client& c) {
-    return {{"id", c.id},           {"party", c.party},     {"roles", c.roles},
-            {"scopes", c.scopes},   {"revoked", c.revoked}, {"tokensValidFrom", time_or_null(c.tokens_valid_from)}};
+    return {{"id", c.id},         {"party", c.party},     {"roles", c.roles},
+            {"scopes", c.scopes}, {"revoked", c.revoked}, {"tokensValidFrom", time_or_null(c.tokens_valid_from)}};
 }
 
 json to_json(const PolicyRow& p) { return {{"name", p.name}, {"version", p.version}, {"state", p.state}, {"document", p.document}}; }

@@ -39,8 +39,8 @@ struct LogEntry {
 // Immutable; shared by all shards.
 struct LogBatch {
     LogPosition position;
-    std::vector<LogEntry> entries;  // dense offsets
-    Offset next = 0;                // where to read on: last offset + 1, or where the read stopped
+    std::vector<LogEntry> entries;     // dense offsets
+    Offset next = 0;                   // where to read on: last offset + 1, or where the read stopped
     std::vector<std::string> storage;  // owns the records' bytes
 };
 
@@ -56,13 +56,15 @@ class EventLog {
     using Appended = std::function<void(std::shared_ptr<const LogBatch>)>;
     virtual ~EventLog() = default;
 
-    // Queues a batch for group commit; any thread, does not block. `done` runs once on the writer thread after the batch is durable (fsync) or failed; on
-    // failure nothing of the batch was accepted. Errors: overloaded when the queue is full, log_full when the store refuses (then nothing is queued).
+    // Queues a batch for group commit; any thread, does not block. `done` runs once on the writer thread after the batch is durable (fsync) or
+    // failed; on failure nothing of the batch was accepted. Errors: overloaded when the queue is full, log_full when the store refuses (then nothing
+    // is queued).
     [[nodiscard]] virtual Status append(LogPosition position, std::vector<AppendItem> items, AppendDone done) = 0;
 
     // Reads from `from`, at most the given limits but at least one entry if there is any. Blocks on disk: never call on a shard thread.
     // Errors: gone when `from` is below begin, corrupt.
-    [[nodiscard]] virtual Result<std::shared_ptr<const LogBatch>> read(LogPosition position, Offset from, std::size_t max_events, std::size_t max_bytes) = 0;
+    [[nodiscard]] virtual Result<std::shared_ptr<const LogBatch>> read(LogPosition position, Offset from, std::size_t max_events,
+                                                                       std::size_t max_bytes) = 0;
 
     // Bounds of a partition; {0,0} with its stream epoch for one never written. Any thread, no disk access.
     [[nodiscard]] virtual LogBounds bounds(LogPosition position) = 0;
@@ -73,7 +75,8 @@ class EventLog {
     // Offset of an event by its identity. Blocks on disk.
     [[nodiscard]] virtual Result<Offset> find(LogPosition position, const EventIdentity& identity) = 0;
 
-    // Called on the writer thread after each durable group, one batch per partition, in order, before the appends' `done`. Set once, before the first append.
+    // Called on the writer thread after each durable group, one batch per partition, in order, before the appends' `done`. Set once, before the first
+    // append.
     virtual void on_appended(Appended listener) = 0;
 
     // Stops accepting, finishes what is queued, closes. Idempotent.

@@ -21,10 +21,11 @@ struct Field {
     Field(std::string_view k, bool v) : key(k), value(v) {}
     Field(std::string_view k, double v) : key(k), value(v) {}
     template <class I>
-        requires(std::is_integral_v<I> && !std::is_same_v<I, bool>)
-    Field(std::string_view k, I v) : key(k) {
-        if constexpr (std::is_signed_v<I>) value = static_cast<std::int64_t>(v);
-        else value = static_cast<std::uint64_t>(v);
+    requires(std::is_integral_v<I> && !std::is_same_v<I, bool>) Field(std::string_view k, I v) : key(k) {
+        if constexpr (std::is_signed_v<I>)
+            value = static_cast<std::int64_t>(v);
+        else
+            value = static_cast<std::uint64_t>(v);
     }
 };
 

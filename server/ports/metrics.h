@@ -1,4 +1,5 @@
-// Metrics as the server uses them; implemented over prometheus-cpp in server/prometheus. Handles live as long as the registry. Thread-safe, wait-free adds.
+// Metrics as the server uses them; implemented over prometheus-cpp in server/prometheus. Handles live as long as the registry. Thread-safe, wait-free
+// adds.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// TLS over a non-blocking file descriptor, as the edge uses it; implemented with OpenSSL in server/openssl (directly on the descriptor: asio::ssl::stream costs
-// five times the memory, see docs/performance.md). One session belongs to one shard thread.
+// TLS over a non-blocking file descriptor, as the edge uses it; implemented with OpenSSL in server/openssl (directly on the descriptor:
+// asio::ssl::stream costs five times the memory, see docs/performance.md). One session belongs to one shard thread.
 #pragma once
 
 #include <cstddef>

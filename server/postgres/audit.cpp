@@ -8,8 +8,12 @@ void append_audit(pqxx::work& t, const AuditSealing& sealing, const ports::Audit
     t.exec("LOCK TABLE audit IN EXCLUSIVE MODE");
     const auto last = t.exec("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
     const std::int64_t sequence = last.empty() ? 1 : last[0][0].as<std::int64_t>() + 1;
-    nlohmann::json line{{"seq", sequence},          {"at", format_rfc3339(sealing.clock->utc_now())}, {"actor", entry.actor}, {"action", entry.action},
-                        {"target", entry.target},   {"detail", entry.detail},
+    nlohmann::json line{{"seq", sequence},
+                        {"at", format_rfc3339(sealing.clock->utc_now())},
+                        {"actor", entry.actor},
+                        {"action", entry.action},
+                        {"target", entry.target},
+                        {"detail", entry.detail},
                         {"prev", last.empty() ? std::string(64, '0') : last[0][1].as<std::string>()}};
     const auto digest = sealing.crypto->sha256(as_bytes(line.dump()));
     const std::string hash = hex(digest);

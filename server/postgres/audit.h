@@ -16,8 +16,9 @@ struct AuditSealing {
     std::shared_ptr<const Clock> clock;
 };
 
-// Appends a line: {"seq","at","actor","action","target","detail","prev","hash","signature"}; hash = hex SHA-256 of the line without hash and signature,
-// signature = base64url Ed25519 over the 32 hash bytes, prev = hash of the line before (64 zeros at first). Writers queue on a lock until commit.
+// Appends a line: {"seq","at","actor","action","target","detail","prev","hash","signature"}; hash = hex SHA-256 of the line without hash and
+// signature, signature = base64url Ed25519 over the 32 hash bytes, prev = hash of the line before (64 zeros at first). Writers queue on a lock until
+// commit.
 void append_audit(pqxx::work& transaction, const AuditSealing& sealing, const ports::AuditEntry& entry);
 
 }  // namespace licet::postgres

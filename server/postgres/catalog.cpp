@@ -19,7 +19,9 @@ Epochs read_epochs(pqxx::work& t) {
     return {row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>()};
 }
 
-PolicyRow policy_of(const pqxx::row& row) { return {row[0].as<std::string>(), row[1].as<std::uint32_t>(), row[2].as<std::string>(), json_of(row[3])}; }
+PolicyRow policy_of(const pqxx::row& row) {
+    return {row[0].as<std::string>(), row[1].as<std::uint32_t>(), row[2].as<std::string>(), json_of(row[3])};
+}
 
 ConsentRow consent_of(const pqxx::row& row) {
     return {subject_of(row[0]), row[1].as<std::string>(), row[2].as<std::string>(), {row[3].as<std::int64_t>()}, row[4].as<std::uint64_t>()};
@@ -27,7 +29,8 @@ ConsentRow consent_of(const pqxx::row& row) {
 
 class PgCatalog final : public Catalog {
   public:
-    PgCatalog(std::shared_ptr<Pool> pool, AuditSealing sealing) : pool_(std::move(pool)), sealing_(std::move(sealing)), watcher_(pool_->dsn(), kEpoch) {}
+    PgCatalog(std::shared_ptr<Pool> pool, AuditSealing sealing)
+        : pool_(std::move(pool)), sealing_(std::move(sealing)), watcher_(pool_->dsn(), kEpoch) {}
     ~PgCatalog() override { watcher_.stop(); }
 
     Result<Configuration> configuration() override {
@@ -35,23 +38,39 @@ class PgCatalog final : public Catalog {
             t.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
             Configuration out;
             out.epochs = read_epochs(t);
-            for (const auto& r : t.exec("SELECT name, endpoint FROM regions ORDER BY name")) out.regions.push_back({r[0].as<std::string>(), r[1].as<std::string>()});
+            for (const auto& r : t.exec("SELECT name, endpoint FROM regions ORDER BY name"))
+                out.regions.push_back({r[0].as<std::string>(), r[1].as<std::string>()});
             for (const auto& r : t.exec("SELECT no, name, title, owner, controller, residency FROM products ORDER BY no")) {
-                Product p{{r[0].as<std::uint32_t>()}, r[1].as<std::string>(), r[2].as<std::string>(), r[3].as<std::string>(), r[4].as<std::string>(), r[5].as<std::string>(), 0, {}};
+                Product p{{r[0].as<std::uint32_t>()},
+                          r[1].as<std::string>(),
+                          r[2].as<std::string>(),
+                          r[3].as<std::string>(),
+                          r[4].as<std::string>(),
+                          r[5].as<std::string>(),
+                          0,
+                          {}};
                 for (const auto& m : t.exec_params("SELECT version, document FROM mappings WHERE product_no = $1 ORDER BY version", p.no.value)) {
                     p.mapping_version = m[0].as<std::uint32_t>();
                     p.mappings.push_back(json_of(m[1]));
                 }
                 out.products.push_back(std::move(p));
             }
-            for (const auto& r : t.exec("SELECT name, body FROM parties ORDER BY name")) out.parties.push_back(party_from(r[0].as<std::string>(), json_of(r[1])));
+            for (const auto& r : t.exec("SELECT name, body FROM parties ORDER BY name"))
+                out.parties.push_back(party_from(r[0].as<std::string>(), json_of(r[1])));
             for (const auto& r : t.exec("SELECT no, name, body FROM contracts ORDER BY no")) {
                 out.contracts.push_back(contract_from(r[1].as<std::string>(), json_of(r[2])));
                 out.contracts.back().no = {r[0].as<std::uint32_t>()};
             }
-            for (const auto& r : t.exec("SELECT id, party, secret_hash, secret_salt, roles, scopes, revoked, tokens_valid_from FROM clients ORDER BY id"))
-                out.clients.push_back({r[0].as<std::string>(), r[1].as<std::string>(), r[2].as<std::string>(), r[3].as<std::string>(), text_array(r[4]),
-                                       text_array(r[5]), r[6].as<bool>(), {r[7].as<std::int64_t>()}});
+            for (const auto& r :
+                 t.exec("SELECT id, party, secret_hash, secret_salt, roles, scopes, revoked, tokens_valid_from FROM clients ORDER BY id"))
+                out.clients.push_back({r[0].as<std::string>(),
+                                       r[1].as<std::string>(),
+                                       r[2].as<std::string>(),
+                                       r[3].as<std::string>(),
+                                       text_array(r[4]),
+                                       text_array(r[5]),
+                                       r[6].as<bool>(),
+                                       {r[7].as<std::int64_t>()}});
             for (const auto& r : t.exec("SELECT name, version, state, document FROM policies WHERE state = 'active' ORDER BY name"))
                 out.active_policies.push_back(policy_of(r));
             return out;
@@ -65,7 +84,8 @@ class PgCatalog final : public Catalog {
             t.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
             const auto revision = t.exec1("SELECT consent_revision FROM regional_epoch")[0].as<std::uint64_t>();
             // A cursor: the registry may be far larger than what fits in one result.
-            t.exec("DECLARE all_consents NO SCROLL CURSOR FOR SELECT subject, purpose, status, valid_until, revision FROM consents ORDER BY revision");
+            t.exec(
+                "DECLARE all_consents NO SCROLL CURSOR FOR SELECT subject, purpose, status, valid_until, revision FROM consents ORDER BY revision");
             for (;;) {
                 const auto rows = t.exec("FETCH 10000 FROM all_consents");
                 for (const auto& r : rows) take(consent_of(r));
@@ -75,27 +95,33 @@ class PgCatalog final : public Catalog {
     }
 
     Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) override {
-        return consent_rows("SELECT subject, purpose, status, valid_until, revision FROM consents WHERE subject = $1::bytea ORDER BY revision", bytea_literal(subject));
+        return consent_rows("SELECT subject, purpose, status, valid_until, revision FROM consents WHERE subject = $1::bytea ORDER BY revision",
+                            bytea_literal(subject));
     }
     Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) override {
-        return consent_rows("SELECT subject, purpose, status, valid_until, revision FROM consents WHERE revision > $1::bigint ORDER BY revision", std::to_string(revision));
+        return consent_rows("SELECT subject, purpose, status, valid_until, revision FROM consents WHERE revision > $1::bigint ORDER BY revision",
+                            std::to_string(revision));
     }
 
     Result<Changed> put_region(const Region& region, const AuditEntry& audit) override {
         return global("put_region", audit, [&](pqxx::work& t, Changed&) {
-            t.exec_params("INSERT INTO regions VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET endpoint = excluded.endpoint", region.name, region.endpoint);
+            t.exec_params("INSERT INTO regions VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET endpoint = excluded.endpoint", region.name,
+                          region.endpoint);
         });
     }
 
     Result<Changed> put_product(const Product& p, const json& mapping, const AuditEntry& audit) override {
         return global("put_product", audit, [&](pqxx::work& t, Changed& changed) {
-            changed.number = t.exec_params1("INSERT INTO products (name, title, owner, controller, residency) VALUES ($1, $2, $3, $4, $5) "
-                                            "ON CONFLICT (name) DO UPDATE SET title = excluded.title, owner = excluded.owner, controller = excluded.controller, "
-                                            "residency = excluded.residency RETURNING no",
-                                            p.name, p.title, p.owner, p.controller, p.residency)[0]
-                                 .as<std::uint32_t>();
+            changed.number =
+                t.exec_params1(
+                     "INSERT INTO products (name, title, owner, controller, residency) VALUES ($1, $2, $3, $4, $5) "
+                     "ON CONFLICT (name) DO UPDATE SET title = excluded.title, owner = excluded.owner, controller = excluded.controller, "
+                     "residency = excluded.residency RETURNING no",
+                     p.name, p.title, p.owner, p.controller, p.residency)[0]
+                    .as<std::uint32_t>();
             if (mapping.is_null()) return;
-            const auto current = t.exec_params("SELECT version, document FROM mappings WHERE product_no = $1 ORDER BY version DESC LIMIT 1", changed.number);
+            const auto current =
+                t.exec_params("SELECT version, document FROM mappings WHERE product_no = $1 ORDER BY version DESC LIMIT 1", changed.number);
             if (!current.empty() && json_of(current[0][1]) == mapping) return;
             const std::uint32_t version = current.empty() ? 1 : current[0][0].as<std::uint32_t>() + 1;
             t.exec_params("INSERT INTO mappings VALUES ($1, $2, $3)", changed.number, version, mapping.dump());
@@ -104,23 +130,27 @@ class PgCatalog final : public Catalog {
 
     Result<Changed> put_party(const Party& party, const AuditEntry& audit) override {
         return global("put_party", audit, [&](pqxx::work& t, Changed&) {
-            t.exec_params("INSERT INTO parties VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body", party.name, to_json(party).dump());
+            t.exec_params("INSERT INTO parties VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body", party.name,
+                          to_json(party).dump());
         });
     }
 
     Result<Changed> put_contract(const Contract& contract, const AuditEntry& audit) override {
         return global("put_contract", audit, [&](pqxx::work& t, Changed& changed) {
-            changed.number = t.exec_params1("INSERT INTO contracts (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body RETURNING no",
-                                            contract.name, to_json(contract).dump())[0]
-                                 .as<std::uint32_t>();
+            changed.number =
+                t.exec_params1(
+                     "INSERT INTO contracts (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body RETURNING no",
+                     contract.name, to_json(contract).dump())[0]
+                    .as<std::uint32_t>();
         });
     }
 
     Result<Changed> create_client(const Client& c, const AuditEntry& audit) override {
         return global("create_client", audit, [&](pqxx::work& t, Changed&) {
-            const auto done = t.exec_params("INSERT INTO clients (id, party, secret_hash, secret_salt, roles, scopes) VALUES ($1, $2, $3, $4, $5::text[], $6::text[]) "
-                                            "ON CONFLICT (id) DO NOTHING",
-                                            c.id, c.party, c.secret_hash, c.secret_salt, array_literal(c.roles), array_literal(c.scopes));
+            const auto done = t.exec_params(
+                "INSERT INTO clients (id, party, secret_hash, secret_salt, roles, scopes) VALUES ($1, $2, $3, $4, $5::text[], $6::text[]) "
+                "ON CONFLICT (id) DO NOTHING",
+                c.id, c.party, c.secret_hash, c.secret_salt, array_literal(c.roles), array_literal(c.scopes));
             if (done.affected_rows() == 0) throw Refused{{Errc::conflict, "a client of this id exists", "/id"}};
         });
     }
@@ -132,7 +162,8 @@ class PgCatalog final : public Catalog {
     }
     Result<Changed> revoke_tokens(const std::string& id, UtcMillis issued_before, const AuditEntry& audit) override {
         return global("revoke_tokens", audit, [&](pqxx::work& t, Changed&) {
-            found(t.exec_params("UPDATE clients SET tokens_valid_from = greatest(tokens_valid_from, $2) WHERE id = $1", id, issued_before.value), "no such client");
+            found(t.exec_params("UPDATE clients SET tokens_valid_from = greatest(tokens_valid_from, $2) WHERE id = $1", id, issued_before.value),
+                  "no such client");
         });
     }
 
@@ -151,7 +182,8 @@ class PgCatalog final : public Catalog {
     }
     Result<Changed> retire_policy(const std::string& name, const AuditEntry& audit) override {
         return global("retire_policy", audit, [&](pqxx::work& t, Changed&) {
-            found(t.exec_params("UPDATE policies SET state = 'retired' WHERE name = $1 AND state = 'active'", name), "no active version of this policy");
+            found(t.exec_params("UPDATE policies SET state = 'retired' WHERE name = $1 AND state = 'active'", name),
+                  "no active version of this policy");
         });
     }
 
@@ -159,17 +191,22 @@ class PgCatalog final : public Catalog {
         return pool_->transact("put_consents", [&](pqxx::work& t) {
             append_audit(t, sealing_, audit);
             Changed changed;
-            changed.revision = t.exec1("UPDATE regional_epoch SET value = value + 1, consent_revision = consent_revision + 1 RETURNING consent_revision")[0].as<std::uint64_t>();
+            changed.revision =
+                t.exec1("UPDATE regional_epoch SET value = value + 1, consent_revision = consent_revision + 1 RETURNING consent_revision")[0]
+                    .as<std::uint64_t>();
             t.exec("CREATE TEMPORARY TABLE incoming (ord bigint, subject bytea, purpose text, status text, valid_until bigint) ON COMMIT DROP");
             pqxx::stream_to stream(t, "incoming");
             for (std::size_t i = 0; i < rows.size(); ++i)
                 stream << std::make_tuple(i, bytea_literal(rows[i].subject), rows[i].purpose, rows[i].status, rows[i].valid_until.value);
             stream.complete();
             // Of several rows for one subject and purpose the last one counts.
-            t.exec_params("INSERT INTO consents (subject, purpose, status, valid_until, revision) "
-                          "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint FROM incoming ORDER BY subject, purpose, ord DESC "
-                          "ON CONFLICT (subject, purpose) DO UPDATE SET status = excluded.status, valid_until = excluded.valid_until, revision = excluded.revision",
-                          changed.revision);
+            t.exec_params(
+                "INSERT INTO consents (subject, purpose, status, valid_until, revision) "
+                "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint FROM incoming ORDER BY subject, purpose, "
+                "ord DESC "
+                "ON CONFLICT (subject, purpose) DO UPDATE SET status = excluded.status, valid_until = excluded.valid_until, revision = "
+                "excluded.revision",
+                changed.revision);
             changed.epoch = read_epochs(t).sum();
             return changed;
         });
@@ -178,7 +215,8 @@ class PgCatalog final : public Catalog {
     Result<std::vector<PolicyRow>> policies(const std::string& name) override {
         return pool_->transact("policies", [&](pqxx::work& t) {
             std::vector<PolicyRow> out;
-            for (const auto& r : t.exec_params("SELECT name, version, state, document FROM policies WHERE $1 = '' OR name = $1 ORDER BY name, version", name))
+            for (const auto& r :
+                 t.exec_params("SELECT name, version, state, document FROM policies WHERE $1 = '' OR name = $1 ORDER BY name, version", name))
                 out.push_back(policy_of(r));
             return out;
         });
@@ -239,6 +277,8 @@ class PgCatalog final : public Catalog {
 
 std::shared_ptr<Pool> make_pool(const std::string& dsn) { return std::make_shared<Pool>(dsn); }
 
-std::shared_ptr<Catalog> make_catalog(std::shared_ptr<Pool> pool, AuditSealing sealing) { return std::make_shared<PgCatalog>(std::move(pool), std::move(sealing)); }
+std::shared_ptr<Catalog> make_catalog(std::shared_ptr<Pool> pool, AuditSealing sealing) {
+    return std::make_shared<PgCatalog>(std::move(pool), std::move(sealing));
+}
 
 }  // namespace licet::postgres

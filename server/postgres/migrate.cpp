@@ -12,12 +12,15 @@ constexpr const char* kReplicated = "regions, products, mappings, parties, contr
 void apply(pqxx::connection& connection, const std::function<std::string(const std::string&)>& sha256_hex, Migrated& out) {
     pqxx::work t(connection);
     t.exec("SELECT pg_advisory_xact_lock(7236418)");  // two nodes of a region may migrate at once
-    t.exec("CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+    t.exec(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at "
+        "timestamptz NOT NULL DEFAULT now())");
     for (const auto& migration : embedded_migrations()) {
         const std::string checksum = sha256_hex(migration.sql);
         const auto known = t.exec_params("SELECT checksum FROM schema_migrations WHERE number = $1", migration.number);
         if (!known.empty()) {
-            if (known[0][0].as<std::string>() != checksum) throw std::runtime_error("migration " + migration.name + " was changed after it was applied");
+            if (known[0][0].as<std::string>() != checksum)
+                throw std::runtime_error("migration " + migration.name + " was changed after it was applied");
             continue;
         }
         t.exec(migration.sql);
@@ -30,11 +33,12 @@ void apply(pqxx::connection& connection, const std::function<std::string(const s
 void set_up_authoring(pqxx::connection& connection, const MigrateOptions& options, Migrated& out) {
     pqxx::work t(connection);
     t.exec("INSERT INTO global_epoch VALUES (1, 1) ON CONFLICT DO NOTHING");
-    if (t.exec("SELECT 1 FROM pg_publication WHERE pubname = 'licet_config'").empty()) t.exec(std::string("CREATE PUBLICATION licet_config FOR TABLE ") + kReplicated);
+    if (t.exec("SELECT 1 FROM pg_publication WHERE pubname = 'licet_config'").empty())
+        t.exec(std::string("CREATE PUBLICATION licet_config FOR TABLE ") + kReplicated);
     if (options.first_admin && t.exec("SELECT 1 FROM clients LIMIT 1").empty()) {
         const auto& c = *options.first_admin;
-        t.exec_params("INSERT INTO clients (id, party, secret_hash, secret_salt, roles, scopes) VALUES ($1, $2, $3, $4, $5::text[], $6::text[])", c.id, c.party, c.secret_hash,
-                      c.secret_salt, array_literal(c.roles), array_literal(c.scopes));
+        t.exec_params("INSERT INTO clients (id, party, secret_hash, secret_salt, roles, scopes) VALUES ($1, $2, $3, $4, $5::text[], $6::text[])",
+                      c.id, c.party, c.secret_hash, c.secret_salt, array_literal(c.roles), array_literal(c.scopes));
         t.exec("UPDATE global_epoch SET value = value + 1");
         out.first_admin_created = true;
     }
@@ -46,7 +50,10 @@ void subscribe(pqxx::connection& connection, const MigrateOptions& options, Migr
     const std::string slot = "licet_" + options.region;
     {
         pqxx::nontransaction look(connection);
-        if (!look.exec("SELECT 1 FROM pg_subscription WHERE subname = 'licet_config' AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())").empty()) return;
+        if (!look.exec("SELECT 1 FROM pg_subscription WHERE subname = 'licet_config' AND subdbid = (SELECT oid FROM pg_database WHERE datname = "
+                       "current_database())")
+                 .empty())
+            return;
     }
     {
         pqxx::connection author(options.replicate_from);
@@ -55,8 +62,8 @@ void subscribe(pqxx::connection& connection, const MigrateOptions& options, Migr
             t.exec_params("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", slot);
     }
     pqxx::nontransaction t(connection);
-    t.exec("CREATE SUBSCRIPTION licet_config CONNECTION " + t.quote(options.replicate_from) + " PUBLICATION licet_config WITH (create_slot = false, slot_name = " +
-           t.quote(slot) + ")");
+    t.exec("CREATE SUBSCRIPTION licet_config CONNECTION " + t.quote(options.replicate_from) +
+           " PUBLICATION licet_config WITH (create_slot = false, slot_name = " + t.quote(slot) + ")");
     out.subscribed = true;
 }
 
@@ -67,8 +74,10 @@ Result<Migrated> migrate(const MigrateOptions& options, const std::function<std:
         Migrated out;
         pqxx::connection connection(options.owner_dsn);
         apply(connection, sha256_hex, out);
-        if (options.authoring) set_up_authoring(connection, options, out);
-        else subscribe(connection, options, out);
+        if (options.authoring)
+            set_up_authoring(connection, options, out);
+        else
+            subscribe(connection, options, out);
         return out;
     } catch (const std::exception& e) {
         return Error{Errc::unavailable, e.what(), {}};

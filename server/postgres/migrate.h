@@ -21,7 +21,7 @@ struct Migration {
 struct MigrateOptions {
     std::string owner_dsn;
     bool authoring = true;
-    std::string replicate_from;                // where not authoring: connection string of the authoring region's database
+    std::string replicate_from;  // where not authoring: connection string of the authoring region's database
     std::string region;
     std::optional<ports::Client> first_admin;  // created when no client exists; authoring only
 };

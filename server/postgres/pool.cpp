@@ -5,7 +5,8 @@ namespace licet::postgres {
 std::unique_ptr<pqxx::connection> Pool::take() {
     {
         std::unique_lock lock(mutex_);
-        if (!freed_.wait_for(lock, std::chrono::milliseconds(kPoolWaitMs), [&] { return !idle_.empty() || open_ < kPoolMaxConnections; })) return nullptr;
+        if (!freed_.wait_for(lock, std::chrono::milliseconds(kPoolWaitMs), [&] { return !idle_.empty() || open_ < kPoolMaxConnections; }))
+            return nullptr;
         while (!idle_.empty()) {
             auto connection = std::move(idle_.back());
             idle_.pop_back();

@@ -1,5 +1,5 @@
-// A bounded pool of PostgreSQL connections that turns libpqxx exceptions into errors. Used by everything in this folder. Thread-safe; a call waits for a free
-// connection at most kPoolWaitMs.
+// A bounded pool of PostgreSQL connections that turns libpqxx exceptions into errors. Used by everything in this folder. Thread-safe; a call waits
+// for a free connection at most kPoolWaitMs.
 #pragma once
 
 #include <chrono>
@@ -27,7 +27,8 @@ class Pool {
   public:
     explicit Pool(std::string dsn) : dsn_(std::move(dsn)) {}
 
-    // Runs `use(pqxx::work&)` in a transaction and commits. Errors: what `use` threw as Refused; conflict for a violated constraint; unavailable otherwise.
+    // Runs `use(pqxx::work&)` in a transaction and commits. Errors: what `use` threw as Refused; conflict for a violated constraint; unavailable
+    // otherwise.
     template <class Use>
     auto transact(const char* what, Use&& use) -> Result<decltype(use(std::declval<pqxx::work&>()))> {
         auto connection = take();

@@ -1,4 +1,5 @@
-// Waits for epoch notifications on a connection of its own, and looks itself once a second: a notification may be lost with a connection. Private to this folder.
+// Waits for epoch notifications on a connection of its own, and looks itself once a second: a notification may be lost with a connection. Private to
+// this folder.
 #pragma once
 
 #include <atomic>

@@ -83,7 +83,8 @@ class RocksEventLog final : public ports::EventLog {
 
     Status append(LogPosition position, std::vector<AppendItem> items, AppendDone done) override {
         if (failed_.load(std::memory_order_relaxed)) return {Errc::log_full, "the event log does not accept events since a disk error"};
-        if (!queue_.try_push(Pending{position, std::move(items), std::move(done)})) return {Errc::overloaded, "too many batches wait for the event log"};
+        if (!queue_.try_push(Pending{position, std::move(items), std::move(done)}))
+            return {Errc::overloaded, "too many batches wait for the event log"};
         return success();
     }
 
@@ -133,8 +134,10 @@ class RocksEventLog final : public ports::EventLog {
             std::string value;
             const auto status = db_->Get({}, event_key(position, middle), &value);
             if (!status.ok() || value.size() < 8) return store_error(status);
-            if (static_cast<std::int64_t>(get_le(value.data())) < at.value) low = middle + 1;
-            else high = middle;
+            if (static_cast<std::int64_t>(get_le(value.data())) < at.value)
+                low = middle + 1;
+            else
+                high = middle;
         }
         return low;
     }
@@ -182,7 +185,8 @@ class RocksEventLog final : public ports::EventLog {
         BoundsMap found;
         const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}));
         for (it->Seek("e"); it->Valid() && it->key().starts_with("e"); it->Next()) {
-            const LogPosition position{{static_cast<std::uint32_t>(get_be(it->key().data() + 1, 4))}, {static_cast<std::uint16_t>(get_be(it->key().data() + 5, 2))}};
+            const LogPosition position{{static_cast<std::uint32_t>(get_be(it->key().data() + 1, 4))},
+                                       {static_cast<std::uint16_t>(get_be(it->key().data() + 5, 2))}};
             Bounds bounds;
             bounds.begin = get_be(it->key().data() + kPrefixBytes, 8);
             it->SeekForPrev(event_key(position, ~Offset{0}));

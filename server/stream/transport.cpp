@@ -45,11 +45,15 @@ IoResult Transport::read_some(std::span<char> into) noexcept {
     const auto io = tls_->read(into);
     tls_read_wants_write_ = io.state == ports::TlsState::want_write;
     switch (io.state) {
-        case ports::TlsState::done: return {IoState::done, io.bytes};
+        case ports::TlsState::done:
+            return {IoState::done, io.bytes};
         case ports::TlsState::want_read:
-        case ports::TlsState::want_write: return {IoState::blocked, 0};
-        case ports::TlsState::closed: return {IoState::closed, 0};
-        case ports::TlsState::failed: break;
+        case ports::TlsState::want_write:
+            return {IoState::blocked, 0};
+        case ports::TlsState::closed:
+            return {IoState::closed, 0};
+        case ports::TlsState::failed:
+            break;
     }
     return {IoState::failed, 0};
 }
@@ -66,11 +70,17 @@ IoResult Transport::write_some(std::span<const char> from) noexcept {
     }
     const auto io = tls_->write(from);
     switch (io.state) {
-        case ports::TlsState::done: pending_record_ = 0; return {IoState::done, io.bytes};
+        case ports::TlsState::done:
+            pending_record_ = 0;
+            return {IoState::done, io.bytes};
         case ports::TlsState::want_read:
-        case ports::TlsState::want_write: pending_record_ = std::min(from.size(), kTlsRecordBytes); return {IoState::blocked, 0};
-        case ports::TlsState::closed: return {IoState::closed, 0};
-        case ports::TlsState::failed: break;
+        case ports::TlsState::want_write:
+            pending_record_ = std::min(from.size(), kTlsRecordBytes);
+            return {IoState::blocked, 0};
+        case ports::TlsState::closed:
+            return {IoState::closed, 0};
+        case ports::TlsState::failed:
+            break;
     }
     return {IoState::failed, 0};
 }

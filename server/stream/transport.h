@@ -34,7 +34,8 @@ class Transport {
     // Never blocks. `blocked`: wait for readiness and call again; a TLS write must then be repeated with the same bytes (pending_record()).
     [[nodiscard]] IoResult read_some(std::span<char> into) noexcept;
     [[nodiscard]] IoResult write_some(std::span<const char> from) noexcept;
-    // Bytes of the last blocked TLS write that the session already holds encrypted (0 for plain, or when nothing is pending). Abandoning them means closing.
+    // Bytes of the last blocked TLS write that the session already holds encrypted (0 for plain, or when nothing is pending). Abandoning them means
+    // closing.
     [[nodiscard]] std::size_t pending_record() const noexcept { return pending_record_; }
 
     // One outstanding wait of each kind; the handler runs on the shard thread with false when cancelled or closed.

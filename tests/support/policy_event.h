@@ -38,9 +38,12 @@ class PlainPseudonymiser final : public policy::Pseudonymiser {
         if (fail) return false;
         out.fill('.');
         for (std::size_t i = 0; i < out.size(); ++i) {
-            if (i < scope.size()) out[i] = static_cast<std::uint8_t>(scope[i]);
-            else if (i == scope.size()) out[i] = '|';
-            else if (i - scope.size() - 1 < value.size()) out[i] = static_cast<std::uint8_t>(value[i - scope.size() - 1]);
+            if (i < scope.size())
+                out[i] = static_cast<std::uint8_t>(scope[i]);
+            else if (i == scope.size())
+                out[i] = '|';
+            else if (i - scope.size() - 1 < value.size())
+                out[i] = static_cast<std::uint8_t>(value[i - scope.size() - 1]);
         }
         return true;
     }
@@ -64,8 +67,8 @@ inline std::vector<event::Span> spans_of(const event::Mapping& mapping, std::str
         event::Span s{static_cast<std::uint16_t>(f.target), f.kind, event::InfoType::none, f.member_begin, f.value_begin, f.value_end};
         const auto type = mapping.fields[f.target].info_type;
         std::string text;
-        if (f.kind == event::ValueKind::string && event::detectable(type) && event::unescape_json(data.substr(f.value_begin, f.value_end - f.value_begin), text) &&
-            event::is_of_type(text, type))
+        if (f.kind == event::ValueKind::string && event::detectable(type) &&
+            event::unescape_json(data.substr(f.value_begin, f.value_end - f.value_begin), text) && event::is_of_type(text, type))
             s.detected = type;
         spans.push_back(s);
     }

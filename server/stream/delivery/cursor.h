@@ -1,5 +1,5 @@
-// Cursors: positions in a product's stream as opaque, authenticated text (AES-256-SIV, docs/wire-formats.md). Equal positions give equal cursors, and nothing
-// can be read from them: not the offset, not how much was withheld. Used by delivery, and by explain through main.
+// Cursors: positions in a product's stream as opaque, authenticated text (AES-256-SIV, docs/wire-formats.md). Equal positions give equal cursors, and
+// nothing can be read from them: not the offset, not how much was withheld. Used by delivery, and by explain through main.
 #pragma once
 
 #include <string>

@@ -64,7 +64,8 @@ class AllShards final : public Delivery {
 
 }  // namespace
 
-std::shared_ptr<Delivery> Delivery::create(std::vector<boost::asio::io_context*> shards, DeliveryServices services, std::shared_ptr<const app::Snapshot> snapshot) {
+std::shared_ptr<Delivery> Delivery::create(std::vector<boost::asio::io_context*> shards, DeliveryServices services,
+                                           std::shared_ptr<const app::Snapshot> snapshot) {
     return std::make_shared<AllShards>(std::move(shards), std::move(services), std::move(snapshot));
 }
 

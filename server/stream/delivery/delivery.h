@@ -28,20 +28,20 @@ struct ReadRequest {
     std::shared_ptr<const app::Snapshot> snapshot;  // the one the request was authorised under
     ProductNo product;
     ContractNo contract;
-    std::string client;             // OAuth client id
-    UtcMillis authorised_until{};   // token expiry: the stream ends then, with a documented close code
-    UtcMillis token_issued_at{};    // a later revocation closes the stream
+    std::string client;            // OAuth client id
+    UtcMillis authorised_until{};  // token expiry: the stream ends then, with a documented close code
+    UtcMillis token_issued_at{};   // a later revocation closes the stream
     WireFormat format{};
     StartAt start = StartAt::latest;
-    std::string cursor;             // when start is cursor (from=, Last-Event-ID)
-    UtcMillis since{};              // when start is since: append time
-    UtcMillis until{};              // append time at which the stream ends; value 0: never
-    std::size_t limit = 0;          // pull: most events of the page
-    int wait_ms = 0;                // pull: how long to wait for a first event
-    bool keep_alive = true;         // pull: whether the connection may be used again
-    bool head_only = false;         // HEAD
-    std::string websocket_accept;   // Sec-WebSocket-Accept value, computed by the edge
-    std::string extra_headers;      // header lines (each ending in CRLF) to add to the response head, e.g. request id
+    std::string cursor;            // when start is cursor (from=, Last-Event-ID)
+    UtcMillis since{};             // when start is since: append time
+    UtcMillis until{};             // append time at which the stream ends; value 0: never
+    std::size_t limit = 0;         // pull: most events of the page
+    int wait_ms = 0;               // pull: how long to wait for a first event
+    bool keep_alive = true;        // pull: whether the connection may be used again
+    bool head_only = false;        // HEAD
+    std::string websocket_accept;  // Sec-WebSocket-Accept value, computed by the edge
+    std::string extra_headers;     // header lines (each ending in CRLF) to add to the response head, e.g. request id
 };
 
 struct DeliveryServices {
@@ -73,8 +73,8 @@ class Delivery : public app::DataPlane {
     // From the log's writer thread: shares the batch with every shard.
     virtual void on_appended(std::shared_ptr<const ports::LogBatch> batch) = 0;
 
-    // Ends all streams: at a frame boundary with the reconnect hint (WebSocket 1012, SSE comment), or at once where the peer does not read. Journals what was
-    // delivered, then calls `done`.
+    // Ends all streams: at a frame boundary with the reconnect hint (WebSocket 1012, SSE comment), or at once where the peer does not read. Journals
+    // what was delivered, then calls `done`.
     virtual void drain(std::function<void()> done) = 0;
 
     // False: a node that must not deliver (lease lost, journal failed, consent state unreachable) writes no further event until true.

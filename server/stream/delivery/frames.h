@@ -1,5 +1,5 @@
-// Wire framing of streams: server-side WebSocket frames (RFC 6455) and server-sent events (WHATWG HTML), written ready for a tape; and the little a server must
-// read from a subscriber: WebSocket control frames. Used by views and sessions. Pure.
+// Wire framing of streams: server-side WebSocket frames (RFC 6455) and server-sent events (WHATWG HTML), written ready for a tape; and the little a
+// server must read from a subscriber: WebSocket control frames. Used by views and sessions. Pure.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ void append_sse_event(std::string_view cursor, std::string_view payload, std::st
 
 // Close codes beyond RFC 6455's, documented in docs/wire-formats.md.
 enum class CloseCode : std::uint16_t {
-    normal = 1000,           // `until` reached
-    unsupported_data = 1003, // a data frame from a subscriber
-    policy_violation = 1008, // the contract ended or was suspended
+    normal = 1000,            // `until` reached
+    unsupported_data = 1003,  // a data frame from a subscriber
+    policy_violation = 1008,  // the contract ended or was suspended
     too_big = 1009,
     internal = 1011,
     service_restart = 1012,  // draining: reconnect with the last cursor

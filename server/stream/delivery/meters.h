@@ -1,5 +1,5 @@
-// The meters of a node: one per contract, product partition and stream epoch, shared by the sessions of all shards. Loads what the ledger holds when a meter is
-// first needed. Thread-safe.
+// The meters of a node: one per contract, product partition and stream epoch, shared by the sessions of all shards. Loads what the ledger holds when
+// a meter is first needed. Thread-safe.
 #pragma once
 
 #include <functional>

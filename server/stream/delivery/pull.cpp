@@ -21,6 +21,10 @@ void Session::gather() {
         const bool wait = !full && page_events_ == 0 && shard_.now_ns() < page_deadline_ns_;
         if (!wait) return write_page();
         page_waiting_ = true;  // the next batch or the deadline goes on
+        const auto left_ms = static_cast<int>((page_deadline_ns_ - shard_.now_ns()) / 1'000'000) + 1;
+        shard_.after(left_ms, [self = weak_from_this()] {
+            if (const auto still = self.lock()) still->advance();
+        });
         return;
     }
     reading_ = true;
@@ -34,8 +38,10 @@ void Session::gather() {
                 self->started_ = false;
                 return self->refuse(batch.error());
             }
-            if (from == self->next_) self->gathered(**batch);
-            else self->gather();  // the page was begun anew meanwhile
+            if (from == self->next_)
+                self->gathered(**batch);
+            else
+                self->gather();  // the page was begun anew meanwhile
         });
     };
     if (shard_.readers().submit(std::move(read))) return;
@@ -45,7 +51,8 @@ void Session::gather() {
 
 void Session::gathered(const ports::LogBatch& batch) {
     const auto before = own_->totals(0, ~Offset{0}).events;
-    until_reached_ = view_->encode(batch, request_.format, *own_, request_.until, request_.limit - page_events_, limits::pull_page_max_bytes - std::min<std::size_t>(own_->size(), limits::pull_page_max_bytes));
+    until_reached_ = view_->encode(batch, request_.format, *own_, request_.until, request_.limit - page_events_,
+                                   limits::pull_page_max_bytes - std::min<std::size_t>(own_->size(), limits::pull_page_max_bytes));
     page_events_ += own_->totals(0, ~Offset{0}).events - before;
     next_ = own_->head();
     gather();
@@ -62,8 +69,9 @@ void Session::write_page() {
     const std::string tail = batch ? (page_events_ == 0 ? "[]" : "]") : "";
     std::string head = "HTTP/1.1 200 OK\r\nContent-Type: ";
     head += batch ? "application/cloudevents-batch+json" : "application/x-ndjson";
-    head += "\r\nCache-Control: no-store\r\nContent-Length: " + std::to_string(own_->size() + tail.size()) + "\r\nLicet-Cursor: " + std::string(cursor.data(), cursor.size()) +
-            "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") + "\r\n" + request_.extra_headers + "\r\n";
+    head += "\r\nCache-Control: no-store\r\nContent-Length: " + std::to_string(own_->size() + tail.size()) +
+            "\r\nLicet-Cursor: " + std::string(cursor.data(), cursor.size()) + "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") +
+            "\r\n" + request_.extra_headers + "\r\n";
     // The page again behind its head, with the same entries.
     auto page = std::make_unique<Tape>(own_->begin());
     page->append_raw(head);

@@ -1,5 +1,5 @@
-// Session: one subscriber's connection. A position on a tape (the view's live one, or its own while it catches up), a socket, and the meter of its contract.
-// It never queues: what it has not taken is on the tape or in the log. One shard thread; owned by the shard.
+// Session: one subscriber's connection. A position on a tape (the view's live one, or its own while it catches up), a socket, and the meter of its
+// contract. It never queues: what it has not taken is on the tape or in the log. One shard thread; owned by the shard.
 #pragma once
 
 #include <cstdint>
@@ -53,13 +53,14 @@ class Session : public std::enable_shared_from_this<Session> {
     void settle_suspense();
     void open_stream();
 
-    void write();                          // as much as socket and meter take
-    void wrote(std::uint64_t from);        // accounts for bytes [from, at_)
-    void next();                           // the tape is written: live tape, log, or wait
+    void write();  // as much as socket and meter take
+    [[nodiscard]] std::uint64_t writable_until(const Tape& t, Offset due);
+    void wait_for_room();
+    void wrote(std::uint64_t from);  // accounts for bytes [from, at_)
+    void next();                     // the tape is written: live tape, log, or wait
     void read_log();
     void took(const ports::LogBatch& batch);
-    void want_intent();
-    void listen();                         // streams: for the peer's close and control frames
+    void listen();  // streams: for the peer's close and control frames
     void on_readable();
     void write_control();
 
@@ -67,9 +68,13 @@ class Session : public std::enable_shared_from_this<Session> {
     void gather();
     void gathered(const ports::LogBatch& batch);
     void write_page();
+    bool begin_page_anew();  // false: too late, the connection is gone
 
-    void refuse(Error error);              // nothing written yet: gives the connection back
-    void gone();                           // the connection ended
+    void refuse(Error error);  // nothing written yet: gives the connection back
+    void gone();               // the connection ended
+    void linger();             // the last bytes are written: ends the connection without losing them
+    void discard();
+    void keep_frame_only();
     [[nodiscard]] bool under_way() noexcept;  // inside a frame, or TLS holds bytes of one
     [[nodiscard]] std::uint64_t under_way_end() noexcept;
 
@@ -83,13 +88,15 @@ class Session : public std::enable_shared_from_this<Session> {
 
     std::unique_ptr<Tape> own_;
     bool live_ = false;
-    std::uint64_t at_ = 0;    // byte position on tape()
-    Offset next_ = 0;         // first offset not accounted for: all below was written or withheld
-    Offset metered_ = 0;      // where the next delivered range starts
+    std::uint64_t at_ = 0;                     // byte position on tape()
+    Offset next_ = 0;                          // first offset not accounted for: all below was written or withheld
+    Offset metered_ = 0;                       // where the next delivered range starts
+    Offset sendable_from_ = 0, sendable_ = 0;  // what the meter allowed when last asked
 
-    std::string control_;     // pings, pongs, heartbeats: written between frames
+    std::string control_;  // pings, pongs, heartbeats: written between frames
     WebsocketReader websocket_;
     bool started_ = false, ended_ = false, blocked_ = false, reading_ = false, until_reached_ = false;
+    bool control_under_way_ = false;  // part of control_ is out, or TLS holds it
     std::int64_t progressed_ns_ = 0, wrote_ns_ = 0;
     // Pull.
     std::size_t page_events_ = 0;

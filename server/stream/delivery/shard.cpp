@@ -7,8 +7,8 @@
 
 namespace licet::stream {
 
-Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers, std::shared_ptr<const app::Snapshot> snapshot,
-             std::function<void()> wake_all_shards)
+Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers,
+             std::shared_ptr<const app::Snapshot> snapshot, std::function<void()> wake_all_shards)
     : io_(io),
       services_(services),
       meters_(meters),
@@ -102,7 +102,8 @@ void Shard::trim(View& view) {
         if (tape == nullptr || tape->size() <= limits::tape_max_bytes) continue;
         const std::uint64_t start = tape->trimmed_start(limits::tape_max_bytes);
         for (const auto& session : sessions_)
-            if (session->view().get() == &view && session->request().format == format && session->on_live() && session->position() < start) session->leave_live();
+            if (session->view().get() == &view && session->request().format == format && session->on_live() && session->position() < start)
+                session->leave_live();
         tape->trim(limits::tape_max_bytes);
     }
 }
@@ -119,7 +120,8 @@ void Shard::set_delivering(bool on) {
 }
 
 void Shard::journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter) {
-    ports::UsageRecord record{ports::UsageKind::intent, of.contract, of.product, of.partition, of.stream_epoch, range.from, range.to, 0, 0, services_.clock->utc_now()};
+    ports::UsageRecord record{ports::UsageKind::intent,  of.contract, of.product, of.partition, of.stream_epoch, range.from, range.to, 0, 0,
+                              services_.clock->utc_now()};
     auto durable = [meter, range, wake = wake_all_shards_](const Status& status) {
         meter->with([&](Meter& m) { status.ok() ? m.meter.intent_durable(range) : m.meter.intent_failed(range); });
         wake();
@@ -137,7 +139,8 @@ void Shard::delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::To
         records.back().events += totals.events;
         records.back().bytes += totals.billed;
     } else {
-        records.push_back({ports::UsageKind::delivered, of.contract, of.product, of.partition, of.stream_epoch, from, to, totals.events, totals.billed, services_.clock->utc_now()});
+        records.push_back({ports::UsageKind::delivered, of.contract, of.product, of.partition, of.stream_epoch, from, to, totals.events,
+                           totals.billed, services_.clock->utc_now()});
     }
     if (journal_timer_set_) return;
     journal_timer_set_ = true;
@@ -167,14 +170,16 @@ bool Shard::still_allowed(const ReadRequest& request, CloseCode& code, std::stri
     const auto now = services_.clock->utc_now();
     code = CloseCode::policy_violation;
     reason = "the contract is not in force";
-    return contract != nullptr && contract->state == ports::ContractState::active && contract->party == client->party && contract->valid_from <= now &&
-           (contract->valid_until.value == 0 || now < contract->valid_until);
+    return contract != nullptr && contract->state == ports::ContractState::active && contract->party == client->party &&
+           contract->valid_from <= now && (contract->valid_until.value == 0 || now < contract->valid_until);
 }
 
 void Shard::apply(const app::EpochChange& change) {
     snapshot_ = change.snapshot;
-    if (change.subject) apply_subject(change.subject->low64());
-    else apply_generation(change.consents);
+    if (change.subject)
+        apply_subject(change.subject->low64());
+    else
+        apply_generation(change.consents);
 }
 
 void Shard::apply_subject(std::uint64_t subject) {
@@ -211,8 +216,10 @@ void Shard::apply_generation(bool consents) {
         const bool moved = (*program)->view_key() != session->view()->key();
         if (!moved && !consents) continue;
         auto view = view_for(session->request(), {services_.log->bounds(session->view()->position()).stream_epoch});
-        if (!view) session->end(CloseCode::internal, "no view");
-        else session->on_new_generation(*std::move(view));
+        if (!view)
+            session->end(CloseCode::internal, "no view");
+        else
+            session->on_new_generation(*std::move(view));
     }
     if (!consents) return;
     for (auto& [key, view] : views_)

@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <set>
@@ -20,8 +21,8 @@ namespace licet::stream {
 
 class Shard {
   public:
-    Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers, std::shared_ptr<const app::Snapshot> snapshot,
-          std::function<void()> wake_all_shards);
+    Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers,
+          std::shared_ptr<const app::Snapshot> snapshot, std::function<void()> wake_all_shards);
 
     void serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback);
     void on_batch(const std::shared_ptr<const ports::LogBatch>& batch);
@@ -32,7 +33,17 @@ class Shard {
 
     // For sessions.
     template <class Work>
-    void post(Work&& work) { boost::asio::post(io_, std::forward<Work>(work)); }
+    void post(Work&& work) {
+        boost::asio::post(io_, std::forward<Work>(work));
+    }
+    // On this thread, once; never after the shard's io_context has stopped.
+    template <class Work>
+    void after(int ms, Work&& work) {
+        auto timer = std::make_shared<boost::asio::steady_timer>(io_, std::chrono::milliseconds(ms));
+        timer->async_wait([timer, work = std::forward<Work>(work)](const boost::system::error_code& error) mutable {
+            if (!error) work();
+        });
+    }
     [[nodiscard]] const DeliveryServices& services() const noexcept { return services_; }
     [[nodiscard]] Meters& meters() noexcept { return meters_; }
     [[nodiscard]] Readers& readers() noexcept { return readers_; }

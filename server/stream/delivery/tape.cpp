@@ -19,30 +19,34 @@ void Tape::append(std::string_view bytes) {
 
 void Tape::append_raw(std::string_view bytes) { append(bytes); }
 
-void Tape::append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject) {
-    append(frame);
+void Tape::note(Offset offset, std::uint64_t end, std::uint64_t billed, std::uint64_t subject) {
     const std::uint64_t before = entries_.empty() ? billed_before_ : entries_.back().billed;
-    entries_.push_back({offset, end_, before + billed, subject});
+    entries_.push_back({offset, end, before + billed, subject});
     head_ = offset + 1;
 }
 
+void Tape::append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject) {
+    append(frame);
+    note(offset, end_, billed, subject);
+}
+
+// In one chunk: a TLS record under way must be offered again whole.
 void Tape::append_part(const Tape& other, std::uint64_t from, std::uint64_t to) {
+    const std::uint64_t moved = end_ - from;
+    Chunk chunk{end_, {}};
+    chunk.bytes.reserve(to - from);
+    for (std::uint64_t at = from; at < to;) {
+        const auto piece = other.bytes(at, to);
+        chunk.bytes += piece;
+        at += piece.size();
+    }
+    end_ += chunk.bytes.size();
+    chunks_.push_back(std::move(chunk));
     auto at = other.first_ending_after(from);
     std::uint64_t billed = at == other.entries_.begin() ? other.billed_before_ : std::prev(at)->billed;
     for (; at != other.entries_.end() && at->end <= to; ++at) {
-        std::string frame;  // raw bytes before the first frame may lie in a chunk of their own
-        while (from < at->end) {
-            const auto piece = other.bytes(from, at->end);
-            frame += piece;
-            from += piece.size();
-        }
-        append_event(at->offset, frame, at->billed - billed, at->subject);
+        note(at->offset, at->end + moved, at->billed - billed, at->subject);
         billed = at->billed;
-    }
-    while (from < to) {
-        const auto piece = other.bytes(from, to);
-        append_raw(piece);
-        from += piece.size();
     }
 }
 
@@ -64,12 +68,17 @@ std::uint64_t Tape::position_of(Offset offset) const noexcept {
     return at == entries_.begin() ? start_ : std::prev(at)->end;
 }
 
+Offset Tape::next_event(std::uint64_t at) const noexcept {
+    const auto next = first_ending_after(at);
+    return next == entries_.end() ? head_ : next->offset;
+}
+
 bool Tape::at_boundary(std::uint64_t at) const noexcept { return frame_end(at) == at; }
 
 std::uint64_t Tape::frame_end(std::uint64_t at) const noexcept {
     const auto next = first_ending_after(at);
     const std::uint64_t frame_start = next == entries_.begin() ? start_ : std::prev(next)->end;
-    if (at == frame_start) return at;
+    if (at == frame_start && !(cut_ && at == 0)) return at;
     return next == entries_.end() ? end_ : next->end;
 }
 
@@ -86,7 +95,8 @@ Tape::Completed Tape::completed(std::uint64_t from, std::uint64_t to) const noex
 
 Tape::Totals Tape::totals(Offset from, Offset to) const noexcept {
     const auto below = [](const Entry& e, Offset o) { return e.offset < o; };
-    const auto first = std::lower_bound(entries_.begin(), entries_.end(), from, below), last = std::lower_bound(entries_.begin(), entries_.end(), to, below);
+    const auto first = std::lower_bound(entries_.begin(), entries_.end(), from, below),
+               last = std::lower_bound(entries_.begin(), entries_.end(), to, below);
     if (first == last) return {};
     const std::uint64_t before = first == entries_.begin() ? billed_before_ : std::prev(first)->billed;
     return {static_cast<std::uint64_t>(last - first), std::prev(last)->billed - before};

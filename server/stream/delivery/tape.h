@@ -1,5 +1,6 @@
-// Tape: framed bytes of consecutive events of one view in one wire format, contiguous in bounded chunks, with an index from bytes to offsets, events, billed
-// bytes and data subjects. A live tape is shared by all sessions of a view; a session that catches up has one of its own. One shard thread; not thread-safe.
+// Tape: framed bytes of consecutive events of one view in one wire format, contiguous in bounded chunks, with an index from bytes to offsets, events,
+// billed bytes and data subjects. A live tape is shared by all sessions of a view; a session that catches up has one of its own. One shard thread;
+// not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -16,24 +17,24 @@ class Tape {
   public:
     struct Entry {  // one delivered event
         Offset offset;
-        std::uint64_t end;        // byte position just past its frame
-        std::uint64_t billed;     // data bytes of this and all entries before it on this tape
-        std::uint64_t subject;    // low 64 bits of its data subject's key; 0: none
+        std::uint64_t end;      // byte position just past its frame
+        std::uint64_t billed;   // data bytes of this and all entries before it on this tape
+        std::uint64_t subject;  // low 64 bits of its data subject's key; 0: none
     };
 
-    // Covers offsets from `begin` on.
-    explicit Tape(Offset begin) : begin_(begin), head_(begin) {}
+    // Covers offsets from `begin` on. `cut`: its first bytes are the rest of a frame whose beginning was written from another tape.
+    explicit Tape(Offset begin, bool cut = false) : begin_(begin), head_(begin), cut_(cut) {}
 
     // Bytes that belong to no event: response heads, page brackets.
     void append_raw(std::string_view bytes);
     void append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject);
-    // The frames of another tape that end in (from, to], the first one from byte `from` on. Precondition: `to` ends a frame.
+    // The frames of another tape that end in (from, to], the first one from byte `from` on, contiguous. Precondition: `to` ends a frame.
     void append_part(const Tape& other, std::uint64_t from, std::uint64_t to);
     // Everything below `offset` was decided: what is not on the tape was withheld.
     void advance(Offset offset) noexcept { head_ = offset; }
 
-    [[nodiscard]] Offset begin() const noexcept { return begin_; }  // first offset covered
-    [[nodiscard]] Offset head() const noexcept { return head_; }    // first offset not covered
+    [[nodiscard]] Offset begin() const noexcept { return begin_; }         // first offset covered
+    [[nodiscard]] Offset head() const noexcept { return head_; }           // first offset not covered
     [[nodiscard]] std::uint64_t start() const noexcept { return start_; }  // first byte kept
     [[nodiscard]] std::uint64_t end() const noexcept { return end_; }
     [[nodiscard]] std::uint64_t size() const noexcept { return end_ - start_; }
@@ -45,6 +46,8 @@ class Tape {
     [[nodiscard]] std::uint64_t position_of(Offset offset) const noexcept;
     // Byte position up to which only events below `offset` are written.
     [[nodiscard]] std::uint64_t limit_for(Offset offset) const noexcept { return offset >= head_ ? end_ : position_of(offset); }
+    // The first event whose frame is not wholly below byte `at`; head() when there is none.
+    [[nodiscard]] Offset next_event(std::uint64_t at) const noexcept;
     // Whether a frame ends at `at` (or none began).
     [[nodiscard]] bool at_boundary(std::uint64_t at) const noexcept;
     // End of the frame that `at` is inside of, or `at` itself at a boundary.
@@ -77,8 +80,10 @@ class Tape {
     };
     [[nodiscard]] std::deque<Entry>::const_iterator first_ending_after(std::uint64_t at) const noexcept;
     void append(std::string_view bytes);
+    void note(Offset offset, std::uint64_t end, std::uint64_t billed, std::uint64_t subject);
 
     Offset begin_, head_;
+    bool cut_;
     std::uint64_t start_ = 0, end_ = 0;
     std::uint64_t billed_before_ = 0;  // billed of entries already dropped
     std::deque<Chunk> chunks_;

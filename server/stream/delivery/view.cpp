@@ -5,8 +5,8 @@
 
 namespace licet::stream {
 
-View::View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program, std::shared_ptr<policy::ConsentIndex> consents,
-           ViewTools& tools)
+View::View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program,
+           std::shared_ptr<policy::ConsentIndex> consents, ViewTools& tools)
     : position_(position),
       stream_epoch_(stream_epoch),
       program_(std::move(program)),
@@ -111,10 +111,18 @@ void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encod
     }
     frame_.clear();
     switch (format) {
-        case WireFormat::websocket_json: append_websocket_text(encoded->json, frame_); break;
-        case WireFormat::sse: append_sse_event(encoded->cursor, encoded->json, frame_); break;
-        case WireFormat::ndjson: frame_.append(encoded->json).append("\n"); break;
-        case WireFormat::batch_json: frame_.append(into.end() == into.start() ? "[" : ",").append(encoded->json); break;
+        case WireFormat::websocket_json:
+            append_websocket_text(encoded->json, frame_);
+            break;
+        case WireFormat::sse:
+            append_sse_event(encoded->cursor, encoded->json, frame_);
+            break;
+        case WireFormat::ndjson:
+            frame_.append(encoded->json).append("\n");
+            break;
+        case WireFormat::batch_json:
+            frame_.append(into.end() == into.start() ? "[" : ",").append(encoded->json);
+            break;
     }
     into.append_event(entry.offset, frame_, encoded->billed, encoded->subject);
 }

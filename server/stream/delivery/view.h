@@ -1,5 +1,5 @@
-// View: one entitlement to one product partition on one shard. Decides each event once, encodes it once per wire format. Holds the live tapes its sessions stand
-// on. One shard thread; not thread-safe.
+// View: one entitlement to one product partition on one shard. Decides each event once, encodes it once per wire format. Holds the live tapes its
+// sessions stand on. One shard thread; not thread-safe.
 #pragma once
 
 #include <array>
@@ -23,13 +23,13 @@ struct ViewTools {
     std::shared_ptr<const Clock> clock;
     ports::Counter* delivered = nullptr;  // decisions
     ports::Counter* withheld = nullptr;
-    ports::Counter* failed = nullptr;     // of the withheld: could not be read, redacted or sealed
+    ports::Counter* failed = nullptr;  // of the withheld: could not be read, redacted or sealed
 };
 
 class View {
   public:
-    View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program, std::shared_ptr<policy::ConsentIndex> consents,
-         ViewTools& tools);
+    View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program,
+         std::shared_ptr<policy::ConsentIndex> consents, ViewTools& tools);
 
     [[nodiscard]] ports::LogPosition position() const noexcept { return position_; }
     [[nodiscard]] const std::string& key() const noexcept { return program_->view_key(); }
@@ -42,8 +42,8 @@ class View {
 
     // Appends a batch to the live tapes there are.
     void append_live(const ports::LogBatch& batch);
-    // Decides and encodes entries from `from` on into a tape of the caller's; stops before an entry accepted at or after `until` (0: never), after `most_events`
-    // delivered or `most_bytes` of frames. Returns whether it stopped at `until`. The tape's head says how far it came.
+    // Decides and encodes entries from `from` on into a tape of the caller's; stops before an entry accepted at or after `until` (0: never), after
+    // `most_events` delivered or `most_bytes` of frames. Returns whether it stopped at `until`. The tape's head says how far it came.
     bool encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, std::size_t most_events, std::size_t most_bytes);
 
     struct Counted {

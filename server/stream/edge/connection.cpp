@@ -20,7 +20,8 @@ namespace asio = boost::asio;
 namespace {
 
 // What a proxy in front and we could read differently is refused when given twice.
-constexpr http::field kOnce[] = {http::field::host, http::field::authorization, http::field::content_length, http::field::transfer_encoding, http::field::content_type};
+constexpr http::field kOnce[] = {http::field::host, http::field::authorization, http::field::content_length, http::field::transfer_encoding,
+                                 http::field::content_type};
 constexpr std::string_view kForwardedMethods[] = {"GET", "PUT", "POST", "DELETE", "PATCH"};
 
 std::optional<Error> given_twice(const http::fields& head) {
@@ -40,7 +41,8 @@ Connection::~Connection() { --shard_.connections; }
 
 void Connection::run(EdgeShard& shard, std::unique_ptr<Transport> transport, std::optional<Error> first) {
     auto self = std::make_shared<Connection>(shard, std::move(transport));
-    asio::co_spawn(shard.io, [self, first = std::move(first)]() mutable { return self->serve(std::move(first)); }, asio::detached);
+    asio::co_spawn(
+        shard.io, [self, first = std::move(first)]() mutable { return self->serve(std::move(first)); }, asio::detached);
 }
 
 // Whoever waits on the socket is cancelled when the time is up.
@@ -158,8 +160,10 @@ Task<bool> Connection::read_head() {
             buffer_.consume(used);
             if (error && error != http::error::need_more) {
                 Error why{Errc::bad_request, "the request is not HTTP/1.1: " + error.message(), {}};
-                if (error == http::error::header_limit) why = {Errc::header_too_large, "at most " + std::to_string(limits::request_header_max_bytes) + " bytes", {}};
-                if (error == http::error::body_limit) why = {Errc::body_too_large, "at most " + std::to_string(limits::ingest_body_max_bytes) + " bytes", {}};
+                if (error == http::error::header_limit)
+                    why = {Errc::header_too_large, "at most " + std::to_string(limits::request_header_max_bytes) + " bytes", {}};
+                if (error == http::error::body_limit)
+                    why = {Errc::body_too_large, "at most " + std::to_string(limits::ingest_body_max_bytes) + " bytes", {}};
                 keep_alive_ = false;
                 co_await answer(problem(why, {}));
                 co_return false;
@@ -251,7 +255,8 @@ void Connection::log_request(int status, std::size_t bytes) const {
     const auto us = began_ns_ == 0 ? 0 : (shard_.services.clock->monotonic_ns() - began_ns_) / 1000;
     log::debug("edge.request", {{"route", route_}, {"status", status}, {"bytes", bytes}, {"us", us}, {"request_id", request_id_}});
     shard_.services.metrics
-        ->counter("licet_http_responses_total", "Responses by route and status class", {{"route", route_.empty() ? "none" : route_}, {"class", std::to_string(status / 100) + "xx"}})
+        ->counter("licet_http_responses_total", "Responses by route and status class",
+                  {{"route", route_.empty() ? "none" : route_}, {"class", std::to_string(status / 100) + "xx"}})
         .add();
 }
 
@@ -259,7 +264,8 @@ Task<bool> Connection::dispatch() {
     route_.clear();
     const auto& head = parsers_->head->get();
     if (auto error = given_twice(head)) co_return co_await answer(refused(*error));
-    if (head.version() != 11 || head.count(http::field::host) != 1) co_return co_await answer(refused({Errc::bad_request, "expected HTTP/1.1 with a Host header", {}}));
+    if (head.version() != 11 || head.count(http::field::host) != 1)
+        co_return co_await answer(refused({Errc::bad_request, "expected HTTP/1.1 with a Host header", {}}));
     if (head.count(http::field::content_length) > 0 && head.count(http::field::transfer_encoding) > 0)
         co_return co_await answer(refused({Errc::bad_request, "Content-Length and Transfer-Encoding exclude each other", {}}));
     auto target = parse_target({head.target().data(), head.target().size()});
@@ -309,12 +315,15 @@ Task<bool> Connection::endpoints(const std::string& name) {
     if (!who) co_return co_await answer(refused(who.error()));
     const auto* product = who->snapshot->product(name);
     if (product == nullptr || (!who->token.allows("read", name) && !who->token.allows("write", name)))
-        co_return co_await answer(refused({product == nullptr ? Errc::not_found : Errc::insufficient_scope, "no such product, or no scope for it", {}}));
+        co_return co_await answer(
+            refused({product == nullptr ? Errc::not_found : Errc::insufficient_scope, "no such product, or no scope for it", {}}));
     nlohmann::json list = nlohmann::json::array();
     for (const auto& region : who->snapshot->regions())
-        if (product->product.residency.empty() || product->product.residency == region.name) list.push_back({{"region", region.name}, {"url", region.endpoint + "/v1/products/" + name + "/events"}});
+        if (product->product.residency.empty() || product->product.residency == region.name)
+            list.push_back({{"region", region.name}, {"url", region.endpoint + "/v1/products/" + name + "/events"}});
     const std::string residency = product->product.residency;
-    auto response = json_response({{"product", name}, {"residency", residency.empty() ? nlohmann::json() : nlohmann::json(residency)}, {"endpoints", std::move(list)}});
+    auto response = json_response(
+        {{"product", name}, {"residency", residency.empty() ? nlohmann::json() : nlohmann::json(residency)}, {"endpoints", std::move(list)}});
     co_return co_await answer(std::move(response));
 }
 
@@ -342,7 +351,8 @@ Task<bool> Connection::forward() {
         out.client = who->token.client;
     }
     out.method = std::string(parsers_->head->get().method_string());
-    if (std::find(std::begin(kForwardedMethods), std::end(kForwardedMethods), out.method) == std::end(kForwardedMethods)) co_return co_await answer(refused({Errc::method_not_allowed, "unknown method", {}}));
+    if (std::find(std::begin(kForwardedMethods), std::end(kForwardedMethods), out.method) == std::end(kForwardedMethods))
+        co_return co_await answer(refused({Errc::method_not_allowed, "unknown method", {}}));
     out.target = target_.path + (target_.raw_query.empty() ? "" : "?" + target_.raw_query);
     out.content_type = header("Content-Type");
     out.if_match = header("If-Match");

@@ -1,5 +1,5 @@
-// One client connection at the edge: TLS handshake, then request after request, until delivery takes the connection over or it ends. One shard thread. Private
-// to edge/.
+// One client connection at the edge: TLS handshake, then request after request, until delivery takes the connection over or it ends. One shard
+// thread. Private to edge/.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -31,7 +31,8 @@ Result<tcp::acceptor> listen(asio::io_context& io, const std::string& host, std:
     if (!error) acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
     const int on = 1;
-    if (!error && shared && ::setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) error.assign(errno, boost::system::system_category());
+    if (!error && shared && ::setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+        error.assign(errno, boost::system::system_category());
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(kBacklog, error);
     if (error) return Error{Errc::unavailable, "cannot listen on " + host + ":" + std::to_string(port) + ": " + error.message(), {}};
@@ -40,7 +41,8 @@ Result<tcp::acceptor> listen(asio::io_context& io, const std::string& host, std:
 
 class RunningEdge final : public Edge, public std::enable_shared_from_this<RunningEdge> {
   public:
-    RunningEdge(EdgeOptions options, EdgeServices services) : options_(std::move(options)), services_(std::move(services)), blocking_(kBlockingThreads) {}
+    RunningEdge(EdgeOptions options, EdgeServices services)
+        : options_(std::move(options)), services_(std::move(services)), blocking_(kBlockingThreads) {}
 
     Status start(const std::vector<asio::io_context*>& shards) {
         for (std::size_t i = 0; i < shards.size(); ++i) {
@@ -48,8 +50,9 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
             if (!acceptor) return acceptor.error();
             port_ = acceptor->local_endpoint().port();
             acceptors_.push_back(std::make_unique<tcp::acceptor>(*std::move(acceptor)));
-            shards_.push_back(std::unique_ptr<EdgeShard>(new EdgeShard{*shards[i], i, options_, services_, blocking_, IngestParser(services_.make_digests()),
-                                                                       Forwarder(*shards[i], options_.control_port, options_.boot_secret)}));
+            shards_.push_back(
+                std::unique_ptr<EdgeShard>(new EdgeShard{*shards[i], i, options_, services_, blocking_, IngestParser(services_.make_digests()),
+                                                         Forwarder(*shards[i], options_.control_port, options_.boot_secret)}));
         }
         auto ops = listen(*shards[0], options_.ops_host, options_.ops_port, false);
         if (!ops) return ops.error();

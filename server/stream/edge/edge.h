@@ -21,7 +21,7 @@ namespace licet::stream {
 
 struct EdgeOptions {
     std::string host;
-    std::uint16_t port = 0;      // 0: any; see Edge::port()
+    std::uint16_t port = 0;  // 0: any; see Edge::port()
     std::string ops_host;
     std::uint16_t ops_port = 0;
     std::uint16_t control_port = 0;  // the control plane on 127.0.0.1
@@ -47,7 +47,8 @@ class Edge {
   public:
     virtual ~Edge() = default;
     // Listens on every shard's io_context; these must run until after stop(). Errors: unavailable (address in use).
-    [[nodiscard]] static Result<std::shared_ptr<Edge>> start(std::vector<boost::asio::io_context*> shards, EdgeOptions options, EdgeServices services);
+    [[nodiscard]] static Result<std::shared_ptr<Edge>> start(std::vector<boost::asio::io_context*> shards, EdgeOptions options,
+                                                             EdgeServices services);
     [[nodiscard]] virtual std::uint16_t port() const noexcept = 0;
     [[nodiscard]] virtual std::uint16_t ops_port() const noexcept = 0;
     // No new connections and no further request on those there are. Any thread.

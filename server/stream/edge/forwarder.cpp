@@ -71,8 +71,10 @@ asio::awaitable<Result<Response>> Forwarder::forward(ForwardRequest in) {
             log::error("edge.control_answer_mismatch", {{"request_id", in.request_id}});
             co_return failed;
         }
-        Response out{static_cast<int>(response.result_int()), std::string(response[http::field::content_type]), std::move(response.body()), {}, false};
-        for (const auto field : {http::field::etag, http::field::location, http::field::retry_after, http::field::cache_control, http::field::www_authenticate, http::field::allow})
+        Response out{
+            static_cast<int>(response.result_int()), std::string(response[http::field::content_type]), std::move(response.body()), {}, false};
+        for (const auto field : {http::field::etag, http::field::location, http::field::retry_after, http::field::cache_control,
+                                 http::field::www_authenticate, http::field::allow})
             if (const auto value = response[field]; !value.empty()) out.headers.emplace_back(std::string(http::to_string(field)), std::string(value));
         if (response.keep_alive() && idle_.size() < kIdleConnectionsMax) idle_.push_back(std::move(socket));
         co_return out;

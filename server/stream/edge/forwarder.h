@@ -1,5 +1,5 @@
-// Forwards whole, bounded, normalised requests to the control plane on loopback and reads whole responses. Keeps a few connections per shard; one that
-// misbehaves in any way is dropped. Private to edge/; one shard thread.
+// Forwards whole, bounded, normalised requests to the control plane on loopback and reads whole responses. Keeps a few connections per shard; one
+// that misbehaves in any way is dropped. Private to edge/; one shard thread.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -21,7 +21,8 @@ struct ForwardRequest {
 class Forwarder {
   public:
     static constexpr std::size_t kIdleConnectionsMax = 16;
-    Forwarder(boost::asio::io_context& io, std::uint16_t port, std::string boot_secret) : io_(io), port_(port), boot_secret_(std::move(boot_secret)) {}
+    Forwarder(boost::asio::io_context& io, std::uint16_t port, std::string boot_secret)
+        : io_(io), port_(port), boot_secret_(std::move(boot_secret)) {}
 
     // Errors: unavailable (no connection, timeout, a response that is not ours).
     [[nodiscard]] boost::asio::awaitable<Result<Response>> forward(ForwardRequest request);

@@ -15,7 +15,8 @@ using nlohmann::json;
 using Outcomes = Result<std::vector<ports::AppendOutcome>>;
 
 // Waits for the log's writer without blocking the shard.
-Task<std::shared_ptr<Outcomes>> append(asio::io_context& io, ports::EventLog& log, ports::LogPosition position, std::vector<ports::AppendItem> items) {
+Task<std::shared_ptr<Outcomes>> append(asio::io_context& io, ports::EventLog& log, ports::LogPosition position,
+                                       std::vector<ports::AppendItem> items) {
     auto initiate = [&io, &log, position, items = std::move(items)](auto handler) mutable {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         auto finish = [&io, shared](Outcomes outcomes) {
@@ -58,7 +59,8 @@ Task<bool> Connection::publish(const std::string& name) {
     };
     // Before a byte of the body is read: what is resident elsewhere must not be on this node at all.
     if (!product->product.residency.empty() && product->product.residency != snapshot.region)
-        co_return co_await answer(refused({Errc::misdirected, "events of this product are resident in another region", {}}, misdirected(product->product.residency)));
+        co_return co_await answer(
+            refused({Errc::misdirected, "events of this product are resident in another region", {}}, misdirected(product->product.residency)));
     if (!co_await read_body(limits::ingest_body_max_bytes)) co_return false;
 
     IngestRequest request;
@@ -74,7 +76,8 @@ Task<bool> Connection::publish(const std::string& name) {
         if (!key.starts_with("ce-")) continue;
         auto value = decode_text({field.value().data(), field.value().size()}, false);
         if (!value) co_return co_await answer(refused({Errc::bad_request, "malformed percent-encoding", "header:" + key}));
-        if (!request.ce_headers.emplace(key.substr(3), *std::move(value)).second) co_return co_await answer(refused({Errc::bad_request, "a header is given twice", "header:" + key}));
+        if (!request.ce_headers.emplace(key.substr(3), *std::move(value)).second)
+            co_return co_await answer(refused({Errc::bad_request, "a header is given twice", "header:" + key}));
     }
     auto prepared = shard_.ingest.prepare(request);
     if (!prepared) co_return co_await answer(refused(prepared.error()));
@@ -86,7 +89,11 @@ Task<bool> Connection::publish(const std::string& name) {
         if (!*outcomes) co_return co_await answer(refused(outcomes->error()));
         for (const auto& outcome : outcomes->value()) ++(outcome.duplicate ? duplicates : accepted);
     }
-    json body{{"received", prepared->received}, {"accepted", accepted}, {"duplicates", duplicates}, {"rejected", prepared->rejections.size()}, {"rejections", rejections_json(prepared->rejections)}};
+    json body{{"received", prepared->received},
+              {"accepted", accepted},
+              {"duplicates", duplicates},
+              {"rejected", prepared->rejections.size()},
+              {"rejections", rejections_json(prepared->rejections)}};
     const bool none = prepared->received > 0 && prepared->rejections.size() == prepared->received;
     if (!none) co_return co_await answer(json_response(body));
     if (prepared->misdirected == prepared->received) body.update(misdirected(prepared->misdirected_region));

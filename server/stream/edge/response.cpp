@@ -10,11 +10,18 @@ Response json_response(const json& body, int status) { return {status, "applicat
 
 Response problem(const Error& error, std::string_view request_id, const json& members) {
     const auto& entry = catalogue_entry(error.code);
-    json body{{"type", "https://licet.dev/problems/" + std::string(entry.slug)}, {"title", entry.title}, {"status", entry.http_status}, {"detail", error.detail}};
+    json body{{"type", "https://licet.dev/problems/" + std::string(entry.slug)},
+              {"title", entry.title},
+              {"status", entry.http_status},
+              {"detail", error.detail}};
     if (!error.pointer.empty()) body["pointer"] = error.pointer;
     if (!request_id.empty()) body["instance"] = request_id;
     if (members.is_object()) body.update(members);
-    Response out{entry.http_status, "application/problem+json", body.dump(-1, ' ', false, json::error_handler_t::replace), {{"Cache-Control", "no-store"}}, false};
+    Response out{entry.http_status,
+                 "application/problem+json",
+                 body.dump(-1, ' ', false, json::error_handler_t::replace),
+                 {{"Cache-Control", "no-store"}},
+                 false};
     if (error.code == Errc::unauthenticated) out.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (error.code == Errc::invalid_token) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
     if (error.code == Errc::insufficient_scope) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"insufficient_scope\"");

@@ -1,7 +1,7 @@
 // GET /v1/products/{product}/events: checks everything a subscription needs, then hands the connection to delivery.
 #include <boost/beast/http/rfc7230.hpp>
-#include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/detail/hybi13.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 #include <charconv>
 
 #include "base/limits.h"
@@ -24,8 +24,10 @@ Result<WireFormat> format_of(const std::string& accept, bool websocket) {
     if (websocket) return WireFormat::websocket_json;
     if (accepts(accept, "text/event-stream")) return WireFormat::sse;
     if (accepts(accept, "application/cloudevents-batch+json")) return WireFormat::batch_json;
-    if (accept.empty() || accepts(accept, "application/x-ndjson") || accepts(accept, "*/*") || accepts(accept, "application/*")) return WireFormat::ndjson;
-    return Error{Errc::not_acceptable, "expected text/event-stream, application/x-ndjson, application/cloudevents-batch+json, or a WebSocket", "header:Accept"};
+    if (accept.empty() || accepts(accept, "application/x-ndjson") || accepts(accept, "*/*") || accepts(accept, "application/*"))
+        return WireFormat::ndjson;
+    return Error{Errc::not_acceptable, "expected text/event-stream, application/x-ndjson, application/cloudevents-batch+json, or a WebSocket",
+                 "header:Accept"};
 }
 
 // Where the stream starts and ends.
@@ -39,9 +41,12 @@ Result<ReadRequest> positions(const Target& target, const std::string& last_even
     const bool pull = format == WireFormat::ndjson || format == WireFormat::batch_json;
     const std::string from = get("from"), since = get("since"), until = get("until"), limit = get("limit"), wait = get("wait");
     out.start = pull ? StartAt::earliest : StartAt::latest;
-    if (from == "latest") out.start = StartAt::latest;
-    else if (from == "earliest") out.start = StartAt::earliest;
-    else if (!from.empty()) out.start = StartAt::cursor, out.cursor = from;
+    if (from == "latest")
+        out.start = StartAt::latest;
+    else if (from == "earliest")
+        out.start = StartAt::earliest;
+    else if (!from.empty())
+        out.start = StartAt::cursor, out.cursor = from;
     if (!since.empty()) {
         const auto at = parse_rfc3339(since);
         if (!at) return bad_query("since", "expected an RFC 3339 date-time");
@@ -60,12 +65,14 @@ Result<ReadRequest> positions(const Target& target, const std::string& last_even
     out.limit = 1000;
     if (!limit.empty()) {
         const auto n = number(limit);
-        if (!n || *n == 0 || *n > limits::pull_page_max_events) return bad_query("limit", "expected 1 to " + std::to_string(limits::pull_page_max_events));
+        if (!n || *n == 0 || *n > limits::pull_page_max_events)
+            return bad_query("limit", "expected 1 to " + std::to_string(limits::pull_page_max_events));
         out.limit = *n;
     }
     if (!wait.empty()) {
         const auto n = number(wait);
-        if (!n || *n > static_cast<std::uint64_t>(limits::pull_wait_max_ms)) return bad_query("wait", "expected milliseconds up to " + std::to_string(limits::pull_wait_max_ms));
+        if (!n || *n > static_cast<std::uint64_t>(limits::pull_wait_max_ms))
+            return bad_query("wait", "expected milliseconds up to " + std::to_string(limits::pull_wait_max_ms));
         out.wait_ms = static_cast<int>(*n);
     }
     return out;
@@ -129,9 +136,10 @@ Task<bool> Connection::subscribe(const std::string& name) {
         buffer_.consume(buffer_.size());
     }
     auto transport = std::move(transport_);
-    shard_.services.delivery->serve(shard_.index, *std::move(read), std::move(transport), [&shard = shard_](std::unique_ptr<Transport> back, std::optional<Error> error) {
-        Connection::run(shard, std::move(back), std::move(error));
-    });
+    shard_.services.delivery->serve(shard_.index, *std::move(read), std::move(transport),
+                                    [&shard = shard_](std::unique_ptr<Transport> back, std::optional<Error> error) {
+                                        Connection::run(shard, std::move(back), std::move(error));
+                                    });
     co_return true;
 }
 

@@ -36,10 +36,12 @@ Result<std::map<std::string, std::string>> parse_form(std::string_view text) {
 }
 
 Result<Target> parse_target(std::string_view text) {
-    if (text.size() > limits::request_target_max_bytes) return Error{Errc::uri_too_long, "at most " + std::to_string(limits::request_target_max_bytes) + " bytes", "target"};
+    if (text.size() > limits::request_target_max_bytes)
+        return Error{Errc::uri_too_long, "at most " + std::to_string(limits::request_target_max_bytes) + " bytes", "target"};
     if (text.empty() || text.front() != '/') return bad("expected a path");
     for (const char c : text)
-        if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '#' || c == '\\') return bad("a character that must be percent-encoded");
+        if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '#' || c == '\\')
+            return bad("a character that must be percent-encoded");
     Target out;
     const auto mark = text.find('?');
     out.path = text.substr(0, mark);

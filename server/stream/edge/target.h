@@ -11,10 +11,10 @@
 namespace licet::stream {
 
 struct Target {
-    std::string path;                   // as sent, without the query
-    std::vector<std::string> segments;  // decoded
+    std::string path;                          // as sent, without the query
+    std::vector<std::string> segments;         // decoded
     std::map<std::string, std::string> query;  // decoded
-    std::string raw_query;              // as sent
+    std::string raw_query;                     // as sent
 };
 // Origin form only. Refuses empty, "." and ".." segments, encoded slashes and control characters, malformed escapes, a query key given twice.
 // Errors: bad_request, uri_too_long.

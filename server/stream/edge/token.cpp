@@ -32,7 +32,8 @@ Task<bool> Connection::token() {
     if (!co_await read_body(limits::token_body_max_bytes)) co_return false;
     auto form = parse_form(body_);
     if (!form) co_return co_await answer(refused(form.error()));
-    if ((*form)["grant_type"] != "client_credentials") co_return co_await answer(refused({Errc::unsupported_grant_type, "expected client_credentials", "form:grant_type"}));
+    if ((*form)["grant_type"] != "client_credentials")
+        co_return co_await answer(refused({Errc::unsupported_grant_type, "expected client_credentials", "form:grant_type"}));
     Credentials who{(*form)["client_id"], (*form)["client_secret"]};
     if (const auto authorization = header("Authorization"); !authorization.empty()) {
         const auto given = basic(authorization);
@@ -44,7 +45,8 @@ Task<bool> Connection::token() {
     if (!issued) co_return co_await answer(refused(issued.error()));
     std::string scope;
     for (const auto& s : issued->scopes) scope += (scope.empty() ? "" : " ") + s;
-    auto response = json_response({{"access_token", issued->token}, {"token_type", "Bearer"}, {"expires_in", app::Tokens::kLifetimeSeconds}, {"scope", scope}});
+    auto response =
+        json_response({{"access_token", issued->token}, {"token_type", "Bearer"}, {"expires_in", app::Tokens::kLifetimeSeconds}, {"scope", scope}});
     response.headers.emplace_back("Cache-Control", "no-store");
     co_return co_await answer(std::move(response));
 }

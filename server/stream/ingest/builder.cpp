@@ -13,8 +13,8 @@ using event::FoundValue;
 using event::ValueKind;
 
 // Attributes that govern the event: the product's mapping decides them, whatever the producer wrote.
-constexpr std::array<std::string_view, 8> kGoverning{"license",      "jurisdiction",   "residency",  "datasubject",
-                                                     "dataclassification", "datacategory", "dataregulation", "expirytime"};
+constexpr std::array<std::string_view, 8> kGoverning{"license",      "jurisdiction",   "residency", "datasubject", "dataclassification",
+                                                     "datacategory", "dataregulation", "expirytime"};
 constexpr std::array<std::string_view, 7> kOrdered{"id", "source", "type", "subject", "time", "datacontenttype", "dataschema"};
 
 bool governing(std::string_view name) { return std::find(kGoverning.begin(), kGoverning.end(), name) != kGoverning.end(); }
@@ -26,7 +26,8 @@ bool clean_text(std::string_view text) {
 }
 
 bool attribute_name(std::string_view name) {
-    return !name.empty() && name.size() <= 20 && std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+    return !name.empty() && name.size() <= 20 &&
+           std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 std::string_view get(const Attributes& attributes, std::string_view name) {
@@ -37,10 +38,12 @@ std::string_view get(const Attributes& attributes, std::string_view name) {
 Status check(const Attributes& attributes) {
     for (const char* required : {"id", "source", "type"})
         if (get(attributes, required).empty()) return bad(std::string("/") + required, "is required and not empty");
-    if (attributes.size() > limits::event_extensions_max + kOrdered.size()) return bad("", "more than " + std::to_string(limits::event_extensions_max) + " extension attributes");
+    if (attributes.size() > limits::event_extensions_max + kOrdered.size())
+        return bad("", "more than " + std::to_string(limits::event_extensions_max) + " extension attributes");
     for (const auto& [name, value] : attributes) {
         if (!attribute_name(name)) return bad("/" + event::pointer_token(name), "attribute names are 1-20 characters of a-z 0-9");
-        if (value.size() > limits::event_attribute_max_bytes) return bad("/" + name, "longer than " + std::to_string(limits::event_attribute_max_bytes) + " bytes");
+        if (value.size() > limits::event_attribute_max_bytes)
+            return bad("/" + name, "longer than " + std::to_string(limits::event_attribute_max_bytes) + " bytes");
         if (!clean_text(value)) return bad("/" + name, "control characters are not allowed in attributes");
     }
     return success();
@@ -89,8 +92,10 @@ Status EventBuilder::apply_rules(const event::Mapping& mapping, const std::vecto
             value = digests_.content_id(data);
         } else if (const auto at = std::find_if(found.begin(), found.end(), [&](const FoundValue& f) { return f.target == i; }); at != found.end()) {
             const auto token = data.substr(at->value_begin, at->value_end - at->value_begin);
-            if (at->kind == ValueKind::string && event::unescape_json(token, scratch_)) value = scratch_;
-            else if (at->kind == ValueKind::number || at->kind == ValueKind::boolean) value = std::string(token);
+            if (at->kind == ValueKind::string && event::unescape_json(token, scratch_))
+                value = scratch_;
+            else if (at->kind == ValueKind::number || at->kind == ValueKind::boolean)
+                value = std::string(token);
         }
         if (value && value->empty()) value.reset();
         if (value && rule.info_type != event::InfoType::none && !event::is_of_type(*value, rule.info_type)) value.reset();
@@ -108,7 +113,8 @@ Status EventBuilder::find_spans(const event::Mapping& mapping, const std::vector
     draft_.spans.clear();
     for (const FoundValue& f : found) {
         if (f.target < mapping.attributes.size()) continue;
-        if (draft_.spans.size() == limits::governed_spans_max) return bad("/data", "more than " + std::to_string(limits::governed_spans_max) + " governed values");
+        if (draft_.spans.size() == limits::governed_spans_max)
+            return bad("/data", "more than " + std::to_string(limits::governed_spans_max) + " governed values");
         event::Span span;
         span.field = static_cast<std::uint16_t>(f.target - mapping.attributes.size());
         span.value_kind = f.kind;
@@ -116,8 +122,8 @@ Status EventBuilder::find_spans(const event::Mapping& mapping, const std::vector
         span.value_begin = f.value_begin;
         span.value_end = f.value_end;
         const auto type = mapping.fields[span.field].info_type;
-        if (f.kind == ValueKind::string && event::detectable(type) && event::unescape_json(data.substr(f.value_begin, f.value_end - f.value_begin), scratch_) &&
-            event::is_of_type(scratch_, type))
+        if (f.kind == ValueKind::string && event::detectable(type) &&
+            event::unescape_json(data.substr(f.value_begin, f.value_end - f.value_begin), scratch_) && event::is_of_type(scratch_, type))
             span.detected = type;
         draft_.spans.push_back(span);
     }
@@ -126,7 +132,8 @@ Status EventBuilder::find_spans(const event::Mapping& mapping, const std::vector
 
 Result<BuiltEvent> EventBuilder::build(const IngestRequest& request, Attributes attributes, std::string_view data, event::DataKind kind) {
     const app::ProductEntry& product = *request.product;
-    if (data.size() > limits::event_max_bytes) return Error{Errc::event_too_large, "the event's data is larger than " + std::to_string(limits::event_max_bytes) + " bytes", "/data"};
+    if (data.size() > limits::event_max_bytes)
+        return Error{Errc::event_too_large, "the event's data is larger than " + std::to_string(limits::event_max_bytes) + " bytes", "/data"};
     const Paths& paths = paths_of(product);
     const event::Mapping& mapping = *paths.mapping;
     found_.clear();

@@ -1,5 +1,5 @@
-// One event from its attributes and data: applies the product's mapping, checks CloudEvents rules, records spans, writes the envelope. Private to ingest/.
-// One per shard; not thread-safe.
+// One event from its attributes and data: applies the product's mapping, checks CloudEvents rules, records spans, writes the envelope. Private to
+// ingest/. One per shard; not thread-safe.
 #pragma once
 
 #include <map>
@@ -34,7 +34,8 @@ class EventBuilder {
         event::PathTree tree;  // targets: attribute rules first, then fields
     };
     const Paths& paths_of(const app::ProductEntry& product);
-    [[nodiscard]] Status apply_rules(const event::Mapping& mapping, const std::vector<event::FoundValue>& found, std::string_view data, Attributes& attributes);
+    [[nodiscard]] Status apply_rules(const event::Mapping& mapping, const std::vector<event::FoundValue>& found, std::string_view data,
+                                     Attributes& attributes);
     [[nodiscard]] Status find_spans(const event::Mapping& mapping, const std::vector<event::FoundValue>& found, std::string_view data);
 
     IngestDigests digests_;

@@ -61,7 +61,8 @@ struct IngestParser::Impl {
             one(request, 0, request.body, &Impl::plain);
         } else {
             return Error{Errc::unsupported_media_type,
-                         "expected application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson, application/json, or binary mode with ce- headers",
+                         "expected application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson, application/json, or "
+                         "binary mode with ce- headers",
                          "header:Content-Type"};
         }
         return std::move(out);
@@ -127,17 +128,22 @@ struct IngestParser::Impl {
             if (value.is_null()) continue;
             std::string_view string_value;
             if (name == "data_base64") {
-                if (has_base64 || value.get(string_value) || !is_base64(string_value)) return Error{Errc::invalid_event, "expected base64 (RFC 4648) once", "/data_base64"};
+                if (has_base64 || value.get(string_value) || !is_base64(string_value))
+                    return Error{Errc::invalid_event, "expected base64 (RFC 4648) once", "/data_base64"};
                 has_base64 = true;
                 continue;
             }
             std::string content;
             std::int64_t integer = 0;
             bool boolean = false;
-            if (!value.get(string_value)) content = string_value;
-            else if (!value.get(integer)) content = std::to_string(integer);
-            else if (!value.get(boolean)) content = boolean ? "true" : "false";
-            else return Error{Errc::invalid_event, "an attribute is a string, an integer or a boolean", "/" + name};
+            if (!value.get(string_value))
+                content = string_value;
+            else if (!value.get(integer))
+                content = std::to_string(integer);
+            else if (!value.get(boolean))
+                content = boolean ? "true" : "false";
+            else
+                return Error{Errc::invalid_event, "an attribute is a string, an integer or a boolean", "/" + name};
             if (name == "specversion") {
                 if (content != "1.0") return Error{Errc::invalid_event, "expected 1.0", "/specversion"};
                 version = true;
@@ -171,7 +177,8 @@ struct IngestParser::Impl {
         if (const auto error = parser.parse(padded.data(), request.body.size(), false).get(root)) return invalid_json(error);
         if (root.get(array)) return Error{Errc::invalid_event, "expected an array of CloudEvents", ""};
         const std::size_t count = array.size();
-        if (count > limits::ingest_batch_max_events || (count == 0xFFFFFF)) return Error{Errc::body_too_large, "more than " + std::to_string(limits::ingest_batch_max_events) + " events", ""};
+        if (count > limits::ingest_batch_max_events || (count == 0xFFFFFF))
+            return Error{Errc::body_too_large, "more than " + std::to_string(limits::ingest_batch_max_events) + " events", ""};
         whole.resize(request.body.size());
         std::size_t size = 0;
         if (const auto error = simdjson::minify(request.body.data(), request.body.size(), whole.data(), size)) return invalid_json(error);

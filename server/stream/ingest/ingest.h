@@ -1,5 +1,5 @@
-// Ingest: bytes of a publish request -> records ready for the log, and what was refused and why. Pure CPU work on the shard's thread (simdjson); the edge
-// appends the records and answers. A bad event never spoils its neighbours.
+// Ingest: bytes of a publish request -> records ready for the log, and what was refused and why. Pure CPU work on the shard's thread (simdjson); the
+// edge appends the records and answers. A bad event never spoils its neighbours.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace licet::stream {
 
 struct IngestRequest {
     const app::ProductEntry* product = nullptr;
-    std::string_view content_type;                          // media type and parameters as sent
+    std::string_view content_type;                               // media type and parameters as sent
     std::map<std::string, std::string, std::less<>> ce_headers;  // lower-case names without "ce-", percent-decoded: binary mode
     std::string_view body;
-    std::string_view region;                                // this node's
+    std::string_view region;  // this node's
     UtcMillis now{};
 };
 
@@ -30,10 +30,10 @@ struct Rejection {
 
 struct Prepared {
     std::vector<ports::AppendItem> items;
-    std::vector<std::size_t> indexes;     // request position of each item
-    std::vector<Rejection> rejections;    // ascending index
+    std::vector<std::size_t> indexes;   // request position of each item
+    std::vector<Rejection> rejections;  // ascending index
     std::size_t received = 0;
-    std::size_t misdirected = 0;          // of the rejections: resident in another region (all of them: answer 421)
+    std::size_t misdirected = 0;  // of the rejections: resident in another region (all of them: answer 421)
     std::string misdirected_region;
 };
 

@@ -13,7 +13,8 @@ std::string bytes(std::initializer_list<int> values) {
 }  // namespace
 
 TEST_CASE("base64url: RFC 4648 section 10 without padding, and back") {
-    const std::pair<std::string, std::string> cases[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}};
+    const std::pair<std::string, std::string> cases[] = {{"", ""},           {"f", "Zg"},          {"fo", "Zm8"},         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}};
     for (const auto& [plain, text] : cases) {
         CHECK(base64url(as_bytes(plain)) == text);
         CHECK(parse_base64url(text) == plain);

@@ -37,8 +37,12 @@ struct Files {
 };
 
 const std::string kSecrets =
-    "[secrets]\ntoken_signing_key='token.pem'\naudit_signing_key='audit.pem'\ncursor_key='cursor.hex'\npseudonym_key='pseudonym.hex'\nsubject_key='subject.hex'\n";
-const std::string kGood = "[node]\nname='eu-1'\nregion='eu'\ndata_dir='data'\n[edge]\nlisten='127.0.0.1:0'\npublic_url='https://example.org/'\n[catalog]\ndsn='dbname=x'\n" + kSecrets;
+    "[secrets]\ntoken_signing_key='token.pem'\naudit_signing_key='audit.pem'\ncursor_key='cursor.hex'\npseudonym_key='pseudonym.hex'\nsubject_key='"
+    "subject.hex'\n";
+const std::string kGood =
+    "[node]\nname='eu-1'\nregion='eu'\ndata_dir='data'\n[edge]\nlisten='127.0.0.1:0'\npublic_url='https://example.org/"
+    "'\n[catalog]\ndsn='dbname=x'\n" +
+    kSecrets;
 
 }  // namespace
 

@@ -27,7 +27,8 @@ TEST_CASE("strings are unescaped to UTF-8; surrogates must come in pairs") {
     CHECK(unescaped(R"("a\"\\\/\b\f\n\r\tz")") == "a\"\\/\b\f\n\r\tz");
     CHECK(unescaped(R"("\u0041\u00e4\u20AC\ud83d\ude42")") == "A\xc3\xa4\xe2\x82\xac\xf0\x9f\x99\x82");
     CHECK(unescaped(R"("\u0000")") == std::string(1, '\0'));
-    for (const char* bad : {"", "\"", "a", R"("\x")", R"("\u12")", R"("\ud800")", R"("\udc00")", R"("\ud800\ud800")", R"("\ud800a")", "\"\\\"", "\"\n\"", R"("a"b")"}) {
+    for (const char* bad :
+         {"", "\"", "a", R"("\x")", R"("\u12")", R"("\ud800")", R"("\udc00")", R"("\ud800\ud800")", R"("\ud800a")", "\"\\\"", "\"\n\"", R"("a"b")"}) {
         CAPTURE(bad);
         CHECK(unescaped(bad) == "refused");
     }
@@ -47,7 +48,8 @@ TEST_CASE("code points: strictly RFC 3629") {
     CHECK(code_point_size("\xc3\xa4") == 2);
     CHECK(code_point_size("\xe2\x82\xac") == 3);
     CHECK(code_point_size("\xf0\x9f\x99\x82") == 4);
-    for (const char* bad : {"", "\x80", "\xc0\xaf", "\xc1\x80", "\xc3", "\xc3z", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"})
+    for (const char* bad : {"", "\x80", "\xc0\xaf", "\xc1\x80", "\xc3", "\xc3z", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
+                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"})
         CHECK(code_point_size(bad) == 0);
     CHECK(count_code_points("a\xc3\xa4\xf0\x9f\x99\x82") == 3);
     CHECK(valid_utf8("a\xc3\xa4"));
@@ -83,7 +85,8 @@ TEST_CASE("a fault in JSON text is pointed at, to the value and the byte") {
     CHECK(fault("1e+") == "@3");
     CHECK(fault("[") == "/0@1");
     CHECK(fault(std::string(100'000, '[')) == "/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0@1025");
-    for (const char* good : {"null", " [ ] ", "{ }", "1E400", "-0", "123456789012345678901234567890", R"({"a":{"b":[1,{"c":""}]},"d":"\ud834\udd1e"})", "\"\x7f\""}) {
+    for (const char* good :
+         {"null", " [ ] ", "{ }", "1E400", "-0", "123456789012345678901234567890", R"({"a":{"b":[1,{"c":""}]},"d":"\ud834\udd1e"})", "\"\x7f\""}) {
         CAPTURE(good);
         CHECK(fault(good) == "none");
     }

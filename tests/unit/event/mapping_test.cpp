@@ -11,7 +11,8 @@ using nlohmann::json;
 namespace {
 
 json good() {
-    return json::parse(R"({"attributes":{"id":{"digest":true},"source":{"constant":"https://example.org/edits"},"type":{"constant":"org.example.edit"},
+    return json::parse(
+        R"({"attributes":{"id":{"digest":true},"source":{"constant":"https://example.org/edits"},"type":{"constant":"org.example.edit"},
         "time":{"pointer":"/time"},"license":{"constant":"CC-BY-SA-4.0"},"jurisdiction":{"pointer":"/place/country","required":true},
         "datasubject":{"pointer":"/user","infoType":"IP_ADDRESS"}},
         "fields":[{"pointer":"/user","category":"pd:IPAddress","infoType":"IP_ADDRESS"},{"pointer":"/a~1b/m~0n/0"},{"pointer":"","infoType":"FREE_TEXT"}]})");

@@ -138,8 +138,8 @@ TEST_CASE("mutated records are refused or readable within their bytes") {
         if (!e) continue;
         ++readable;
         const auto inside = [&](std::string_view v) { return v.data() >= bytes.data() && v.data() + v.size() <= bytes.data() + bytes.size(); };
-        for (const auto v : {e->license(), e->jurisdiction(), e->residency(), e->classification(), e->categories(), e->regulation(), e->partition_key(), e->id(),
-                             e->source(), e->envelope(), e->data()})
+        for (const auto v : {e->license(), e->jurisdiction(), e->residency(), e->classification(), e->categories(), e->regulation(),
+                             e->partition_key(), e->id(), e->source(), e->envelope(), e->data()})
             CHECK(inside(v));
         for (std::size_t i = 0; i < e->span_count(); ++i) {
             const Span s = e->span(i);

@@ -22,7 +22,8 @@ struct Search {
             error = done.error().pointer;
         }
         for (const auto& f : found)
-            text += pointers[f.target] + "=" + std::string(json.substr(f.value_begin, f.value_end - f.value_begin)) + "@" + std::to_string(f.member_begin) + " ";
+            text += pointers[f.target] + "=" + std::string(json.substr(f.value_begin, f.value_end - f.value_begin)) + "@" +
+                    std::to_string(f.member_begin) + " ";
     }
     std::string text;
 };
@@ -31,7 +32,8 @@ struct Search {
 
 TEST_CASE("values are found where they are, members from their key") {
     CHECK(Search(R"({"a":1,"b":"x","c":null})", {"/b", "/c", "/nobody"}).text == R"(/b="x"@7 /c=null@15 )");
-    CHECK(Search(R"({"a":{"b":[10,{"c":true}]}})", {"/a/b/1/c", "/a/b/0", "/a"}).text == R"(/a={"b":[10,{"c":true}]}@1 /a/b/0=10@11 /a/b/1/c=true@15 )");
+    CHECK(Search(R"({"a":{"b":[10,{"c":true}]}})", {"/a/b/1/c", "/a/b/0", "/a"}).text ==
+          R"(/a={"b":[10,{"c":true}]}@1 /a/b/0=10@11 /a/b/1/c=true@15 )");
     CHECK(Search(R"(["x"])", {"", "/0"}).text == R"(=["x"]@0 /0="x"@1 )");
     CHECK(Search("17", {""}).text == "=17@0 ");
     CHECK(Search("17", {"/a", "/0"}).text == "");
@@ -42,9 +44,7 @@ TEST_CASE("values are found where they are, members from their key") {
     CHECK(Search(R"(["a","b"])", {"/01", "/-", "/1"}).text == R"(/1="b"@5 )");
 }
 
-TEST_CASE("two targets on one path are both found") {
-    CHECK(Search(R"({"a":1})", {"/a", "/a"}).found.size() == 2);
-}
+TEST_CASE("two targets on one path are both found") { CHECK(Search(R"({"a":1})", {"/a", "/a"}).found.size() == 2); }
 
 TEST_CASE("keys are compared unescaped") {
     CHECK(Search(R"({"\u0075ser":1})", {"/user"}).text == "/user=1@1 ");

@@ -53,14 +53,18 @@ TEST_CASE("AES-256-SIV seals deterministically, opens, and refuses every changed
 
 TEST_CASE("Ed25519: RFC 8032 key signs, verifies, and a changed message fails") {
     // RFC 8032 section 7.1, TEST 2, its seed wrapped as PKCS#8.
-    const auto der = from_hex("302e020100300506032b657004220420" "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
-    const std::string pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n-----END PRIVATE KEY-----\n";
+    const auto der = from_hex(
+        "302e020100300506032b657004220420"
+        "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
+    const std::string pem =
+        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n-----END PRIVATE KEY-----\n";
     REQUIRE(der.size() == 48);
     const auto signer = openssl::make_signer(pem);
     REQUIRE(signer.ok());
     CHECK(hex((*signer)->public_key()) == "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
     const auto signature = (*signer)->sign(bytes("\x72"));
-    CHECK(hex(signature) == "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00");
+    CHECK(hex(signature) ==
+          "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00");
     const auto verifier = openssl::make_verifier((*signer)->public_key());
     REQUIRE(verifier.ok());
     CHECK((*verifier)->verify(bytes("\x72"), signature));
@@ -86,11 +90,14 @@ TEST_CASE("subject and event digests follow the documented derivation") {
     const std::string key(32, 's');
     const auto crypto = openssl::make_crypto();
     const auto subject = openssl::make_subject_digest(bytes(key))("acme", "203.0.113.7");
-    const auto full = crypto->hmac_sha256(bytes(key), bytes("licet/subject/1\0acme\0" "203.0.113.7"s));
+    const auto full = crypto->hmac_sha256(bytes(key), bytes("licet/subject/1\0acme\0"
+                                                            "203.0.113.7"s));
     CHECK(std::equal(subject.bytes.begin(), subject.bytes.end(), full.begin()));
     CHECK(openssl::make_subject_digest(bytes(std::string(32, 't')))("acme", "203.0.113.7") != subject);
     const auto event = openssl::make_event_digest()(ProductNo{0x01020304}, "/src", "1");
-    const auto sha = crypto->sha256(bytes("licet/event/1\0\x04\x03\x02\x01/src\0" "1"s));
+    const auto sha =
+        crypto->sha256(bytes("licet/event/1\0\x04\x03\x02\x01/src\0"
+                             "1"s));
     CHECK(std::equal(event.bytes.begin(), event.bytes.end(), sha.begin()));
     CHECK(openssl::make_content_digest()("abc") == "ba7816bf8f01cfea414140de5dae2223");
 }

@@ -12,9 +12,18 @@ struct Generator {
     std::mt19937 random;
     int pick(std::size_t n) { return static_cast<int>(random() % n); }
     template <std::size_t N>
-    const char* one(const char* const (&of)[N]) { return of[pick(N)]; }
+    const char* one(const char* const (&of)[N]) {
+        return of[pick(N)];
+    }
 
-    static constexpr const char* purposes[] = {"dpv:Purpose", "dpv:Marketing", "dpv:Advertising", "dpv:TargetedAdvertising", "dpv:ResearchAndDevelopment", "dpv:AcademicResearch", "dpv:NonCommercialResearch", "dpv:ServiceOptimisation"};
+    static constexpr const char* purposes[] = {"dpv:Purpose",
+                                               "dpv:Marketing",
+                                               "dpv:Advertising",
+                                               "dpv:TargetedAdvertising",
+                                               "dpv:ResearchAndDevelopment",
+                                               "dpv:AcademicResearch",
+                                               "dpv:NonCommercialResearch",
+                                               "dpv:ServiceOptimisation"};
     static constexpr const char* countries[] = {"DE", "FR", "GB", "US", "CH", "JP", "", "XX"};
     static constexpr const char* licences[] = {"CC0-1.0", "CC-BY-4.0", "CC-BY-NC-4.0", "CC-BY-ND-4.0", "", "Beer-1.0"};
     static constexpr const char* classes[] = {"", "public", "secret"};
@@ -23,12 +32,18 @@ struct Generator {
 
     json leaf() {
         switch (pick(6)) {
-            case 0: return constraint("purpose", pick(2) == 0 ? "isA" : "neq", one(purposes));
-            case 1: return constraint("licet:consent", pick(2) == 0 ? "eq" : "neq", "valid");
-            case 2: return constraint("spatial", pick(2) == 0 ? "isPartOf" : "neq", pick(2) == 0 ? "EEA" : "US");
-            case 3: return constraint("licet:licence", "isAnyOf", json::array({"CC0-1.0", "CC-BY-4.0"}));
-            case 4: return constraint("licet:classification", pick(2) == 0 ? "eq" : "neq", "public");
-            default: return constraint("licet:category", "eq", "pd:IPAddress");
+            case 0:
+                return constraint("purpose", pick(2) == 0 ? "isA" : "neq", one(purposes));
+            case 1:
+                return constraint("licet:consent", pick(2) == 0 ? "eq" : "neq", "valid");
+            case 2:
+                return constraint("spatial", pick(2) == 0 ? "isPartOf" : "neq", pick(2) == 0 ? "EEA" : "US");
+            case 3:
+                return constraint("licet:licence", "isAnyOf", json::array({"CC0-1.0", "CC-BY-4.0"}));
+            case 4:
+                return constraint("licet:classification", pick(2) == 0 ? "eq" : "neq", "public");
+            default:
+                return constraint("licet:category", "eq", "pd:IPAddress");
         }
     }
     json tree(int depth) {
@@ -43,7 +58,8 @@ struct Generator {
             json constraints = json::array();
             for (int k = pick(3); k > 0; --k) constraints.push_back(tree(2));
             json transforms = json::array();
-            if (duties && pick(2) == 0) transforms.push_back(transform(pick(2) == 0 ? "redact" : "null", "licet:pointer", pick(2) == 0 ? "/ip" : "/email"));
+            if (duties && pick(2) == 0)
+                transforms.push_back(transform(pick(2) == 0 ? "redact" : "null", "licet:pointer", pick(2) == 0 ? "/ip" : "/email"));
             if (duties && pick(3) == 0) transforms.push_back(transform("cryptoHash", "licet:infoType", "IP_ADDRESS"));
             out.push_back(rule((prefix + std::to_string(i)).c_str(), constraints, transforms));
         }
@@ -56,7 +72,8 @@ struct Generator {
         e.subject = one(subjects);
         e.classification = one(classes);
         e.time = parse_date(one(times)).value();
-        static constexpr const char* data[] = {"{}", R"({"ip":"192.0.2.1","n":1})", R"({"ip":"Old Mill"})", R"({"email":"ada@example.org","ip":"::1"})"};
+        static constexpr const char* data[] = {"{}", R"({"ip":"192.0.2.1","n":1})", R"({"ip":"Old Mill"})",
+                                               R"({"email":"ada@example.org","ip":"::1"})"};
         e.data = one(data);
         return e;
     }
@@ -65,7 +82,8 @@ struct Generator {
 }  // namespace
 
 TEST_CASE("over random policies, contracts, events and consents") {
-    const auto mapping = mapping_of(json::array({{{"pointer", "/email"}, {"category", "pd:EmailAddress"}, {"infoType", "EMAIL_ADDRESS"}}, {{"pointer", "/ip"}, {"category", "pd:IPAddress"}, {"infoType", "IP_ADDRESS"}}}));
+    const auto mapping = mapping_of(json::array({{{"pointer", "/email"}, {"category", "pd:EmailAddress"}, {"infoType", "EMAIL_ADDRESS"}},
+                                                 {{"pointer", "/ip"}, {"category", "pd:IPAddress"}, {"infoType", "IP_ADDRESS"}}}));
     const auto vocabulary = policy::builtin_vocabulary();
     Generator g{std::mt19937(99)};
     int delivered = 0, withheld = 0;
@@ -77,8 +95,10 @@ TEST_CASE("over random policies, contracts, events and consents") {
         const json permissions = g.rules("y", 3, true), prohibitions = g.rules("n", 2, false);
         if (permissions.empty() && prohibitions.empty()) continue;
         const auto policy = policy_of("p", permissions, prohibitions);
-        const auto closed = policy_of("closed", json::array(), json::array({rule("never", json::array({constraint("purpose", "isA", "dpv:Purpose")}))}));
-        View warm(who, {policy}, {mapping}), stricter(who, {policy, policy_of("q", json::array(), json::array({rule("q", json::array({g.tree(2)}))}))}, {mapping});
+        const auto closed =
+            policy_of("closed", json::array(), json::array({rule("never", json::array({constraint("purpose", "isA", "dpv:Purpose")}))}));
+        View warm(who, {policy}, {mapping}),
+            stricter(who, {policy, policy_of("q", json::array(), json::array({rule("q", json::array({g.tree(2)}))}))}, {mapping});
         View none(who, {policy, closed}, {mapping});
         for (int i = 0; i < 60; ++i) {
             if (i % 10 == 0) {

@@ -54,7 +54,9 @@ TEST_CASE("equal rights are one view; what a decision depends on parts them") {
     const auto open = policy_of("p", json::array({rule("r")}));
     const auto hashing = policy_of("p", json::array({rule("r", json::array(), json::array({transform("cryptoHash", "licet:pointer", "/ip")}))}));
     const auto by_party = policy_of("p", json::array({rule("r", json::array({constraint("recipient", "neq", "urn:licet:party:rival")}))}));
-    const auto key = [&](const policy::Entitlement& who, const policy::PolicyVersion& policy) { return View(who, {policy}, {mapping}).program->view_key(); };
+    const auto key = [&](const policy::Entitlement& who, const policy::PolicyVersion& policy) {
+        return View(who, {policy}, {mapping}).program->view_key();
+    };
     auto a = entitlement(), b = entitlement();
     b.contract = b.party = "someone-else";
     CHECK(key(a, open) == key(b, open));
@@ -107,7 +109,8 @@ TEST_CASE("a withdrawal counts at the very next decision, from a warm memo") {
 
 TEST_CASE("an event of an unknown mapping version is withheld, and one whose mapping lacks a field a transform names") {
     const auto v1 = mapping_of(json::array({{{"pointer", "/ip"}}}), 1), v2 = mapping_of(kFields, 2), v3 = mapping_of(kFields, 3);
-    View view(entitlement(), {policy_of("p", json::array({rule("r", json::array(), json::array({transform("redact", "licet:pointer", "/email")}))}))}, {v1, v2});
+    View view(entitlement(), {policy_of("p", json::array({rule("r", json::array(), json::array({transform("redact", "licet:pointer", "/email")}))}))},
+              {v1, v2});
     const auto decide = [&](const event::Mapping& m) {
         EventText e{"CC0-1.0"};
         e.data = R"({"email":"ada@example.org"})";
@@ -121,7 +124,8 @@ TEST_CASE("an event of an unknown mapping version is withheld, and one whose map
 
 TEST_CASE("a pseudonym that cannot be made withholds the event and leaves the output as it was") {
     const auto mapping = mapping_of(kFields);
-    View view(entitlement(), {policy_of("p", json::array({rule("r", json::array(), json::array({transform("cryptoHash", "licet:pointer", "/ip")}))}))}, {mapping});
+    View view(entitlement(),
+              {policy_of("p", json::array({rule("r", json::array(), json::array({transform("cryptoHash", "licet:pointer", "/ip")}))}))}, {mapping});
     EventText e{"CC0-1.0"};
     e.data = R"({"ip":"192.0.2.1"})";
     const auto record = make_record(*mapping, e);
@@ -138,7 +142,8 @@ TEST_CASE("a pseudonym that cannot be made withholds the event and leaves the ou
 TEST_CASE("a warm decision and a redaction without masks allocate nothing") {
     const auto mapping = mapping_of(kFields);
     const json duties = json::array({transform("cryptoHash", "licet:infoType", "IP_ADDRESS"), transform("redact", "licet:pointer", "/email")});
-    View view(entitlement(), {policy_of("p", json::array({rule("r", json::array({constraint("licet:consent", "eq", "valid")}), duties)}))}, {mapping});
+    View view(entitlement(), {policy_of("p", json::array({rule("r", json::array({constraint("licet:consent", "eq", "valid")}), duties)}))},
+              {mapping});
     view.consents.set(subject_key("ada"), below("dpv:ServiceManagement"));
     EventText e{"CC-BY-4.0", "FR", "ada"};
     e.data = R"({"email":"ada@example.org","ip":"192.0.2.1","n":1})";

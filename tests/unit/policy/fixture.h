@@ -12,13 +12,16 @@ namespace licet::testing {
 using nlohmann::json;
 
 inline std::shared_ptr<const event::Mapping> mapping_of(json fields, std::uint32_t version = 1) {
-    const json document{{"attributes", {{"id", {{"digest", true}}}, {"source", {{"constant", "/t"}}}, {"type", {{"constant", "t"}}}}}, {"fields", std::move(fields)}};
+    const json document{{"attributes", {{"id", {{"digest", true}}}, {"source", {{"constant", "/t"}}}, {"type", {{"constant", "t"}}}}},
+                        {"fields", std::move(fields)}};
     auto parsed = event::parse_mapping(document, version);
     REQUIRE_MESSAGE(parsed.ok(), parsed.error().detail);
     return std::make_shared<event::Mapping>(*std::move(parsed));
 }
 
-inline json constraint(const char* left, const char* op, json right) { return {{"leftOperand", left}, {"operator", op}, {"rightOperand", std::move(right)}}; }
+inline json constraint(const char* left, const char* op, json right) {
+    return {{"leftOperand", left}, {"operator", op}, {"rightOperand", std::move(right)}};
+}
 inline json transform(const char* kind, const char* selector, const char* value, json more = json::object()) {
     json out{{"action", "licet:transform"}, {"licet:transform", kind}, {selector, value}};
     out.update(more);
@@ -58,7 +61,8 @@ struct View {
     std::shared_ptr<const policy::Program> program;
     std::unique_ptr<policy::Decider> decider;
 
-    View(const policy::Entitlement& who, const std::vector<policy::PolicyVersion>& policies, std::vector<std::shared_ptr<const event::Mapping>> mappings) {
+    View(const policy::Entitlement& who, const std::vector<policy::PolicyVersion>& policies,
+         std::vector<std::shared_ptr<const event::Mapping>> mappings) {
         auto compiled = policy::compile(who, policies, mappings, policy::builtin_vocabulary());
         REQUIRE_MESSAGE(compiled.ok(), compiled.error().detail);
         program = *std::move(compiled);

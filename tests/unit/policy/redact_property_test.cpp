@@ -1,4 +1,5 @@
-// Redaction by splice against parse - transform - serialise, on random documents with escapes, nesting, duplicate keys and governed values of every kind.
+// Redaction by splice against parse - transform - serialise, on random documents with escapes, nesting, duplicate keys and governed values of every
+// kind.
 #include <map>
 #include <random>
 
@@ -39,13 +40,27 @@ struct Generator {
     int pick(int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); }
 
     std::string text() {
-        static const char* pieces[] = {"a", "Z", "7", " ", ",", ":", "{", "}", "[", "]", "\\\"", "\\\\", "\\/", "\\n", "\\u0041", "\\u00e9", "é", "\\ud83d\\ude00", "😀", "@", "."};
+        static const char* pieces[] = {"a", "Z",    "7",    " ",   ",",   ":",       "{",       "}", "[",
+                                       "]", "\\\"", "\\\\", "\\/", "\\n", "\\u0041", "\\u00e9", "é", "\\ud83d\\ude00",
+                                       "😀", "@",    "."};
         std::string out = "\"";
         for (int i = pick(8); i > 0; --i) out += pieces[pick(static_cast<int>(std::size(pieces)))];
         return out + '"';
     }
     std::string scalar() {
-        static const char* tokens[] = {"null", "true", "false", "0", "-0", "1.50", "-12e+3", "1E30", "123456789012345678901234567890", "\"192.0.2.1\"", "\"2001:db8::1\"", "\"ada@example.org\"", "\"\""};
+        static const char* tokens[] = {"null",
+                                       "true",
+                                       "false",
+                                       "0",
+                                       "-0",
+                                       "1.50",
+                                       "-12e+3",
+                                       "1E30",
+                                       "123456789012345678901234567890",
+                                       "\"192.0.2.1\"",
+                                       "\"2001:db8::1\"",
+                                       "\"ada@example.org\"",
+                                       "\"\""};
         return pick(2) == 0 ? text() : tokens[pick(static_cast<int>(std::size(tokens)))];
     }
     // Governed keys are among the keys; each at most once per object (ingest refuses what repeats them), others may repeat.
@@ -61,7 +76,8 @@ struct Generator {
         for (int i = pick(6); i > 0; --i) {
             std::string key;
             if (n.kind == Node::Kind::object) {
-                static const char* keys[] = {"\"a\"", "\"b\"", "\"c/d\"", "\"e~\"", "\"\\u0061\"", "\"free\"", "\"free\"", "\"\"", "\"0\"", "\"x\\\"y\""};
+                static const char* keys[] = {"\"a\"",    "\"b\"",    "\"c/d\"", "\"e~\"", "\"\\u0061\"",
+                                             "\"free\"", "\"free\"", "\"\"",    "\"0\"",  "\"x\\\"y\""};
                 key = keys[pick(static_cast<int>(std::size(keys)))];
                 const std::string same = key == "\"\\u0061\"" ? "\"a\"" : key;
                 if (same != "\"free\"" && used[same]++ > 0) continue;
@@ -92,8 +108,12 @@ struct Oracle {
         Node out;
         switch (kind) {
             case policy::TransformKind::redact:
-            case policy::TransformKind::null: out.token = "null"; break;
-            case policy::TransformKind::replace: out.token = "\"gone\""; break;
+            case policy::TransformKind::null:
+                out.token = "null";
+                break;
+            case policy::TransformKind::replace:
+                out.token = "\"gone\"";
+                break;
             case policy::TransformKind::character_mask: {
                 if (n.kind != Node::Kind::token || n.token[0] != '"') return failed = true, out;
                 std::size_t count = 0;
@@ -111,7 +131,8 @@ struct Oracle {
                 out.token = '"' + base64url(digest) + '"';
                 break;
             }
-            default: failed = true;
+            default:
+                failed = true;
         }
         return out;
     }
@@ -150,7 +171,8 @@ TEST_CASE("a splice gives, byte for byte, what parse - transform - serialise giv
         for (const char* f : kFields) {
             if (generator.pick(f[0] == '\0' ? 30 : 4) != 0) continue;
             const auto& [kind, name] = kinds[generator.pick(static_cast<int>(std::size(kinds)))];
-            duties.push_back(transform(name, "licet:pointer", f, kind == policy::TransformKind::replace ? json{{"licet:replacement", "gone"}} : json::object()));
+            duties.push_back(
+                transform(name, "licet:pointer", f, kind == policy::TransformKind::replace ? json{{"licet:replacement", "gone"}} : json::object()));
             wanted.emplace_back(event::parse_pointer(f).value(), kind);
         }
         View view(entitlement(), {policy_of("p", json::array({rule("r", json::array(), duties)}))}, {mapping});

@@ -87,7 +87,8 @@ TEST_CASE("eras: within one, every answer about places is the same") {
         if (vocabulary->era(a) != vocabulary->era(b)) continue;
         for (const char* place : {"GB", "HR", "RE", "YT", "LI", "FR"}) REQUIRE(vocabulary->in_eea(place, a) == vocabulary->in_eea(place, b));
         for (const char* scheme : {"", "eu-us-dpf", "eu-us-privacy-shield", "us-safe-harbor"})
-            for (const char* place : {"US", "GB", "NZ", "BR"}) REQUIRE(vocabulary->adequate(place, a, scheme) == vocabulary->adequate(place, b, scheme));
+            for (const char* place : {"US", "GB", "NZ", "BR"})
+                REQUIRE(vocabulary->adequate(place, a, scheme) == vocabulary->adequate(place, b, scheme));
     }
     CHECK(vocabulary->era(day("2020-12-31")) != vocabulary->era(day("2021-01-01")));
 }

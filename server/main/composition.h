@@ -1,0 +1,20 @@
+// What several commands build from a configuration. Private to main/.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "metering/journal_format.h"
+#include "server/config/config.h"
+#include "server/ports/catalog.h"
+#include "server/ports/crypto.h"
+
+namespace licet::commands {
+
+// Prints "licet: <what>: <detail>" and returns the exit code of a failed command.
+int fail(const std::string& what, const Error& error);
+
+[[nodiscard]] metering::Sha256Function sha256_function(std::shared_ptr<const ports::Crypto> crypto);
+
+}  // namespace licet::commands

@@ -1,0 +1,287 @@
+// `licet serve`: builds a node from its configuration, runs it until SIGTERM or SIGINT, and takes it down in the order that loses nothing.
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <condition_variable>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "server/app/admin.h"
+#include "server/app/governance.h"
+#include "server/app/usage_flusher.h"
+#include "server/app/usage_reports.h"
+#include "server/control/control.h"
+#include "server/journal/journal.h"
+#include "server/main/commands.h"
+#include "server/main/composition.h"
+#include "server/main/system_clock.h"
+#include "server/openssl/crypto.h"
+#include "server/openssl/tls.h"
+#include "server/postgres/catalog.h"
+#include "server/postgres/ledger.h"
+#include "server/prometheus/metrics.h"
+#include "server/redis/cluster.h"
+#include "server/rocksdb/event_log.h"
+#include "server/spdlog/log.h"
+#include "server/stream/delivery/cursor.h"
+#include "server/stream/delivery/delivery.h"
+#include "server/stream/edge/edge.h"
+
+namespace licet::commands {
+namespace {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+
+constexpr auto kDrainWait = std::chrono::seconds(10);
+
+// The node in the order it is built; taken down by stop() and the destructors in reverse.
+class Node {
+  public:
+    explicit Node(config::Config config) : config_(std::move(config)) {}
+
+    Status start() {
+        if (auto done = open_stores(); !done) return done;
+        if (auto done = load_governance(); !done) return done;
+        if (auto done = start_planes(); !done) return done;
+        log::info("node.started", {{"node", config_.node.name},
+                                   {"region", config_.node.region},
+                                   {"port", edge_->port()},
+                                   {"ops_port", edge_->ops_port()},
+                                   {"shards", shards_.size()},
+                                   {"epoch", governance_->snapshot()->epoch.value}});
+        return success();
+    }
+
+    // New requests first, then streams, then what they left to be written, then the stores.
+    void stop() {
+        log::info("node.draining", {{"node", config_.node.name}});
+        if (edge_) edge_->stop_accepting();
+        if (delivery_) {
+            auto drained = std::make_shared<std::promise<void>>();
+            auto done = drained->get_future();
+            delivery_->drain([drained] { drained->set_value(); });
+            if (done.wait_for(kDrainWait) != std::future_status::ready) log::warn("node.drain_incomplete");
+        }
+        if (control_) control_->stop();
+        if (edge_) edge_->stop();
+        if (governance_) governance_->stop();
+        if (log_) log_->close();
+        if (journal_) journal_->close();
+        if (flusher_) flusher_->stop();
+        if (cluster_) cluster_->stop();
+        for (auto& shard : shards_) shard.work.reset();
+        for (auto& shard : shards_) shard.io->stop();
+        for (auto& shard : shards_)
+            if (shard.thread.joinable()) shard.thread.join();
+        log::info("node.stopped", {{"node", config_.node.name}});
+    }
+
+  private:
+    struct ShardThread {
+        std::unique_ptr<asio::io_context> io;
+        asio::executor_work_guard<asio::io_context::executor_type> work;
+        std::thread thread;
+    };
+
+    Status open_stores() {
+        auto token_signer = openssl::make_signer(config_.secrets.token_signing_key);
+        if (!token_signer) return Error{Errc::invalid_document, "secrets.token_signing_key: " + token_signer.error().detail, {}};
+        auto audit_signer = openssl::make_signer(config_.secrets.audit_signing_key);
+        if (!audit_signer) return Error{Errc::invalid_document, "secrets.audit_signing_key: " + audit_signer.error().detail, {}};
+        token_signer_ = *token_signer;
+        audit_signer_ = *audit_signer;
+        subject_digest_ = openssl::make_subject_digest(as_bytes(config_.secrets.subject_key));
+
+        std::error_code error;
+        fs::create_directories(config_.node.data_dir, error);
+        if (error) return Error{Errc::unavailable, "cannot create " + config_.node.data_dir, {}};
+        pool_ = postgres::make_pool(config_.catalog.dsn);
+        catalog_ = postgres::make_catalog(pool_, {crypto_, audit_signer_, clock_});
+        ledger_ = postgres::make_ledger(pool_);
+        auto opened = rocks::open_event_log((fs::path(config_.node.data_dir) / "log").string(), clock_);
+        if (!opened) return opened.error();
+        log_ = *opened;
+        const auto durability = config_.journal_fsync ? journal::Durability::fsync : journal::Durability::os;
+        auto journal = journal::open_journal({(fs::path(config_.node.data_dir) / "journal").string(), durability, sha256_function(crypto_)});
+        if (!journal) return journal.error();
+        journal_ = *journal;
+        flusher_ = std::make_unique<app::UsageFlusher>(config_.node.name, config_.node.region, journal_, ledger_, log_, *metrics_);
+        return flusher_->recover();
+    }
+
+    Status load_governance() {
+        if (config_.redis.host.empty())
+            cluster_ = redis::make_single_node(config_.node.name);
+        else
+            cluster_ = redis::make_cluster({config_.redis.host, config_.redis.port, config_.node.region, config_.node.name, config_.redis.lease_ms});
+        vocabulary_ = policy::builtin_vocabulary();
+        governance_ = std::make_shared<app::Governance>(app::Governance::Parts{config_.node.region, catalog_, cluster_, vocabulary_, clock_});
+        return governance_->load();
+    }
+
+    Status start_planes() {
+        const unsigned count = config_.node.shards != 0 ? config_.node.shards : std::max(1u, std::thread::hardware_concurrency());
+        std::vector<asio::io_context*> ios;
+        for (unsigned i = 0; i < count; ++i) {
+            auto io = std::make_unique<asio::io_context>(1);
+            auto guard = asio::make_work_guard(*io);
+            shards_.push_back({std::move(io), std::move(guard), {}});
+            ios.push_back(shards_.back().io.get());
+        }
+        delivery_ = stream::Delivery::create(ios, delivery_services(), governance_->snapshot());
+        // Until the lease is held and the catalog was read under it, nothing is delivered.
+        delivery_->set_delivering(false);
+        log_->on_appended([delivery = delivery_.get()](std::shared_ptr<const ports::LogBatch> batch) { delivery->on_appended(std::move(batch)); });
+
+        std::array<std::uint8_t, 32> secret{};
+        crypto_->random(secret);
+        const std::string boot_secret = base64url(secret);
+        auto control = control::Control::start({0, config_.control_threads, boot_secret}, control_services());
+        if (!control) return control.error();
+        control_ = *std::move(control);
+
+        auto services = edge_services();
+        if (!services) return services.error();
+        auto edge = stream::Edge::start(
+            ios, {config_.edge.listen.host, config_.edge.listen.port, config_.ops.host, config_.ops.port, control_->port(), boot_secret},
+            *std::move(services));
+        if (!edge) return edge.error();
+        edge_ = *std::move(edge);
+        for (auto& shard : shards_) shard.thread = std::thread([io = shard.io.get()] { io->run(); });
+
+        flusher_->start();
+        governance_->start(delivery_);
+        cluster_->start([this](bool held) { lease(held); });
+        return success();
+    }
+
+    // A change made between reading the catalog and holding the lease was not waited for by its barrier: it is read before delivery begins.
+    void lease(bool held) {
+        if (held && !governance_->refresh()) return delivery_->set_delivering(false);
+        delivery_->set_delivering(held);
+        delivering_ = held;
+    }
+
+    stream::DeliveryServices delivery_services() {
+        stream::DeliveryServices s;
+        s.log = log_;
+        s.journal = journal_;
+        s.clock = clock_;
+        s.metrics = metrics_;
+        s.make_pseudonymiser = [key = config_.secrets.pseudonym_key] { return openssl::make_pseudonymiser(as_bytes(key)); };
+        s.make_siv = [key = config_.secrets.cursor_key] { return openssl::make_siv(as_bytes(key)); };
+        s.usage_ranges = [ledger = ledger_](const ports::UsageOf& of) { return ledger->ranges(of); };
+        return s;
+    }
+
+    control::ControlServices control_services() {
+        app::Admin::Parts parts;
+        parts.catalog = catalog_;
+        parts.governance = governance_;
+        parts.log = log_;
+        parts.crypto = crypto_;
+        parts.vocabulary = vocabulary_;
+        parts.clock = clock_;
+        parts.subject_digest = subject_digest_;
+        parts.event_digest = openssl::make_event_digest();
+        parts.open_cursor = [key = config_.secrets.cursor_key](std::string_view text, ports::LogPosition position,
+                                                               StreamEpoch epoch) -> Result<Offset> {
+            const auto siv = openssl::make_siv(as_bytes(key));
+            const auto cursor = stream::open_cursor(*siv, text);
+            if (!cursor) return Error{Errc::invalid_cursor, cursor.error().detail, "query:cursor"};
+            if (cursor->product != position.product || cursor->stream_epoch != epoch)
+                return Error{Errc::invalid_cursor, "the cursor is of another stream", "query:cursor"};
+            return cursor->next;
+        };
+        parts.authoring = config_.catalog.authoring;
+        parts.audit_public_key = base64url(audit_signer_->public_key());
+        reports_ = std::make_shared<app::UsageReports>(ledger_, config_.node.region);
+        return {std::make_shared<app::Admin>(std::move(parts)), reports_, [g = governance_] { return g->snapshot(); }, crypto_};
+    }
+
+    Result<stream::EdgeServices> edge_services() {
+        stream::EdgeServices s;
+        s.snapshot = [g = governance_] { return g->snapshot(); };
+        const auto verifier = openssl::make_verifier(token_signer_->public_key());
+        if (!verifier) return verifier.error();
+        // One issuer for all regions: a token is good wherever its product is served.
+        s.tokens = std::make_shared<app::Tokens>("https://licet.dev/issuer", crypto_, token_signer_, *verifier, clock_);
+        s.crypto = crypto_;
+        s.clock = clock_;
+        s.log = log_;
+        s.metrics = metrics_;
+        s.delivery = delivery_;
+        if (!config_.edge.tls_certificate.empty()) {
+            auto tls = openssl::make_tls_context(config_.edge.tls_certificate, config_.edge.tls_key);
+            if (!tls) return tls.error();
+            s.tls = *std::move(tls);
+        }
+        s.make_digests = [subject = subject_digest_] {
+            return stream::IngestDigests{subject, openssl::make_event_digest(), openssl::make_content_digest()};
+        };
+        s.usage = [reports = reports_](const app::Snapshot& snapshot, const std::string& party, const std::string& period) -> Result<std::string> {
+            const auto report = reports->report(snapshot, period, "contract,product,day", party);
+            if (!report) return report.error();
+            return app::to_json(*report).dump();
+        };
+        s.not_ready = [this]() -> std::optional<std::string> {
+            if (!delivering_) return "the node's lease is not held";
+            return std::nullopt;
+        };
+        return s;
+    }
+
+    const config::Config config_;
+    const std::shared_ptr<const Clock> clock_ = std::make_shared<SystemClock>();
+    const std::shared_ptr<const ports::Crypto> crypto_ = openssl::make_crypto();
+    const std::shared_ptr<ports::Metrics> metrics_ = prometheus_metrics::make_metrics();
+    std::shared_ptr<const ports::Signer> token_signer_, audit_signer_;
+    std::function<SubjectKey(std::string_view, std::string_view)> subject_digest_;
+    std::shared_ptr<postgres::Pool> pool_;
+    std::shared_ptr<ports::Catalog> catalog_;
+    std::shared_ptr<ports::UsageLedger> ledger_;
+    std::shared_ptr<ports::EventLog> log_;
+    std::shared_ptr<journal::Journal> journal_;
+    std::unique_ptr<app::UsageFlusher> flusher_;
+    std::shared_ptr<ports::Cluster> cluster_;
+    std::shared_ptr<const policy::Vocabulary> vocabulary_;
+    std::shared_ptr<app::Governance> governance_;
+    std::shared_ptr<app::UsageReports> reports_;
+    std::vector<ShardThread> shards_;
+    std::shared_ptr<stream::Delivery> delivery_;
+    std::unique_ptr<control::Control> control_;
+    std::shared_ptr<stream::Edge> edge_;
+    std::atomic<bool> delivering_{false};
+};
+
+log::Level to_level(config::LogLevel level) { return static_cast<log::Level>(level); }
+
+}  // namespace
+
+int serve(const std::string& config_file) {
+    auto config = config::load(config_file);
+    if (!config) return fail("configuration", config.error());
+    if (auto logging = log::configure(to_level(config->log.level), config->log.file); !logging) return fail("log", logging.error());
+
+    // Before any thread starts, so that all inherit the mask and the signals come here.
+    asio::io_context signals;
+    asio::signal_set wanted(signals, SIGTERM, SIGINT);
+    Node node(*std::move(config));
+    if (auto started = node.start(); !started) {
+        log::error("node.start_failed", {{"detail", started.error().detail}});
+        node.stop();
+        log::close();
+        return fail("start", started.error());
+    }
+    wanted.async_wait([&](const boost::system::error_code&, int) { signals.stop(); });
+    signals.run();
+    node.stop();
+    log::close();
+    return 0;
+}
+
+}  // namespace licet::commands

@@ -1,0 +1,158 @@
+// What passes between a session and its peer besides events: control frames, heartbeats, and the end.
+#include <array>
+
+#include "base/limits.h"
+#include "server/stream/delivery/session.h"
+#include "server/stream/delivery/shard.h"
+
+namespace licet::stream {
+namespace {
+
+constexpr std::int64_t kMsNs = 1'000'000;
+
+// What a request is answered that ends before its stream has begun.
+Errc error_of(CloseCode code) {
+    switch (code) {
+        case CloseCode::token_expired:
+        case CloseCode::token_revoked:
+            return Errc::invalid_token;
+        case CloseCode::policy_violation:
+            return Errc::no_contract;
+        case CloseCode::service_restart:
+            return Errc::draining;
+        case CloseCode::try_again_later:
+            return Errc::overloaded;
+        default:
+            return Errc::internal;
+    }
+}
+
+}  // namespace
+
+void Session::listen() {
+    connection_->wait_readable([self = shared_from_this()](bool ok) {
+        if (self->ended_) return;
+        if (!ok) return self->gone();
+        self->on_readable();
+    });
+}
+
+void Session::on_readable() {
+    std::array<char, 4096> buffer;
+    for (int turn = 0; turn < 16; ++turn) {
+        const auto io = connection_->read_some(buffer);
+        if (io.state == IoState::blocked) return listen();
+        if (io.state != IoState::done) return gone();
+        if (request_.format != WireFormat::websocket_json) continue;  // nothing is expected, nothing is answered
+        const auto outcome = websocket_.feed({buffer.data(), io.bytes});
+        control_ += outcome.reply;
+        if (outcome.error) return end(*outcome.error, "unexpected frame");
+        if (control_.size() > limits::client_frame_max_bytes) return end(CloseCode::policy_violation, "too many control frames");
+        if (!blocked_) write_control();
+        if (ended_) return;
+        if (outcome.closed) return linger();
+    }
+    // TLS may hold more that the socket no longer announces.
+    shard_.post([self = shared_from_this()] {
+        if (!self->ended_) self->on_readable();
+    });
+}
+
+// Between frames; once begun, before anything else.
+void Session::write_control() {
+    while (!control_.empty()) {
+        if (blocked_ || under_way()) return;
+        const auto io = connection_->write_some({control_.data(), control_.size()});
+        if (io.state == IoState::blocked) {
+            control_under_way_ = control_under_way_ || connection_->pending_record() > 0;
+            return wait_for_room();
+        }
+        if (io.state != IoState::done) return gone();
+        control_.erase(0, io.bytes);
+        control_under_way_ = !control_.empty();
+        wrote_ns_ = shard_.now_ns();
+    }
+}
+
+void Session::tick(UtcMillis now, std::int64_t now_ns) {
+    if (ended_ || !started_) return;
+    if (blocked_ && now_ns - progressed_ns_ > limits::stalled_write_timeout_ms * kMsNs) {
+        connection_->abort();
+        return gone();
+    }
+    if (pull()) return;
+    if (now >= request_.authorised_until) return end(CloseCode::token_expired, "token expired");
+    if (request_.until.value != 0 && !reading_ && own_ && at_ == own_->end()) next();
+    if (ended_ || blocked_ || !control_.empty() || now_ns - wrote_ns_ < limits::heartbeat_interval_ms * kMsNs) return;
+    if (request_.format == WireFormat::websocket_json)
+        append_websocket_ping(control_);
+    else
+        control_ += ": keep-alive\n\n";
+    write_control();
+}
+
+void Session::end(CloseCode code, std::string_view reason) {
+    if (ended_) return;
+    if (!started_) return refuse({error_of(code), std::string(reason), {}});
+    if (pull() || control_under_way_ || blocked_ || under_way()) {
+        connection_->abort();
+        return gone();
+    }
+    std::string last;
+    if (request_.format == WireFormat::websocket_json)
+        append_websocket_close(code, reason, last);
+    else
+        last = ": " + std::to_string(static_cast<int>(code)) + " " + std::string(reason) + "\n\n";
+    (void)connection_->write_some({last.data(), last.size()});
+    linger();
+}
+
+void Session::refuse(Error error) {
+    if (ended_) return;
+    ended_ = true;
+    shard_.forget(shared_from_this());
+    if (started_) {
+        connection_->abort();
+        return;
+    }
+    handback_(std::move(connection_), std::move(error));
+}
+
+void Session::gone() {
+    if (ended_) return;
+    ended_ = true;
+    shard_.forget(shared_from_this());
+    boost::system::error_code ignored;
+    connection_->socket().cancel(ignored);
+}
+
+// A socket closed with bytes unread resets the connection, and the peer may lose the last frames: they are read and dropped until it closes too.
+void Session::linger() {
+    if (ended_) return;
+    connection_->shutdown();
+    gone();
+    shard_.after(limits::close_linger_ms, [self = shared_from_this()] {
+        boost::system::error_code ignored;
+        self->connection_->socket().close(ignored);
+    });
+    discard();
+}
+
+void Session::discard() {
+    connection_->wait_readable([self = shared_from_this()](bool ok) {
+        if (!ok) return;
+        std::array<char, 4096> buffer;
+        for (int turn = 0; turn < 16; ++turn) {
+            const auto io = self->connection_->read_some(buffer);
+            if (io.state == IoState::blocked) break;
+            if (io.state != IoState::done) {
+                boost::system::error_code ignored;
+                self->connection_->socket().close(ignored);
+                return;
+            }
+        }
+        self->discard();
+    });
+}
+
+}  // namespace licet::stream

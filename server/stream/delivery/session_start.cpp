@@ -1,0 +1,141 @@
+// How a session begins: where it starts, what its contract was billed before, what an ended start of the node left open; then the response head.
+#include <algorithm>
+
+#include "base/limits.h"
+#include "server/stream/delivery/cursor.h"
+#include "server/stream/delivery/session.h"
+#include "server/stream/delivery/shard.h"
+
+namespace licet::stream {
+
+void Session::start() {
+    stream_epoch_ = shard_.services().log->bounds({request_.product, {0}}).stream_epoch;
+    auto view = shard_.view_for(request_, stream_epoch_);
+    if (!view) return refuse(view.error());
+    view_ = *std::move(view);
+    shard_.entered(view_);
+    place();
+}
+
+void Session::place() {
+    const ports::LogPosition position{request_.product, {0}};
+    const auto bounds = shard_.services().log->bounds(position);
+    switch (request_.start) {
+        case StartAt::latest: {
+            const Tape* live = pull() ? nullptr : view_->live_if(request_.format);
+            next_ = live != nullptr ? live->head() : bounds.end;
+            break;
+        }
+        case StartAt::earliest:
+            next_ = bounds.begin;
+            break;
+        case StartAt::cursor: {
+            const auto cursor = open_cursor(shard_.siv(), request_.cursor);
+            if (!cursor) return refuse(cursor.error());
+            if (cursor->product != request_.product) return refuse({Errc::invalid_cursor, "the cursor is of another product", "query:from"});
+            if (cursor->stream_epoch != bounds.stream_epoch) return refuse({Errc::gone, "the log this cursor is of is no longer kept", "query:from"});
+            if (cursor->next < bounds.begin) return refuse({Errc::gone, "events after this cursor are no longer kept", "query:from"});
+            if (cursor->next > bounds.end) return refuse({Errc::invalid_cursor, "the cursor is past the end of the log", "query:from"});
+            next_ = cursor->next;
+            break;
+        }
+        case StartAt::since: {
+            auto seek = [self = shared_from_this(), position] {
+                auto found = self->shard_.services().log->seek(position, self->request_.since);
+                self->shard_.post([self, found = std::move(found)] {
+                    if (!found) return self->refuse(found.error());
+                    self->next_ = *found;
+                    self->load_meter();
+                });
+            };
+            if (!shard_.readers().submit(std::move(seek))) refuse({Errc::overloaded, "too many reads wait for the log", {}});
+            return;
+        }
+    }
+    load_meter();
+}
+
+void Session::load_meter() {
+    meter_ = shard_.meters().known(usage_of());
+    if (meter_) return settle_suspense();
+    auto load = [self = shared_from_this()] {
+        auto meter = self->shard_.meters().get(self->usage_of());
+        self->shard_.post([self, meter = std::move(meter)] {
+            if (!meter) return self->refuse({Errc::unavailable, "the usage ledger cannot be reached", {}});
+            self->meter_ = *meter;
+            self->settle_suspense();
+        });
+    };
+    if (!shard_.readers().submit(std::move(load))) refuse({Errc::overloaded, "too many reads wait for the ledger", {}});
+}
+
+// A start of this node that ended by a crash left open what it had delivered. The subscriber's cursor says what it received: everything this contract
+// was entitled to below it. That part is counted now and billed; what lies above is delivered again.
+void Session::settle_suspense() {
+    const Offset received = next_;
+    const Offset kept = shard_.services().log->bounds({request_.product, {0}}).begin;  // what the log dropped can no longer be counted
+    std::vector<metering::OffsetRange> pieces;
+    if (request_.start == StartAt::cursor)
+        meter_->with([&](Meter& m) {
+            for (const auto& [from, to] : m.suspense.all())
+                if (from < received && to > kept) pieces.push_back({std::max(from, kept), std::min(to, received)});
+            for (const auto& piece : pieces) m.suspense.remove(piece.from, piece.to);
+        });
+    if (pieces.empty()) return open_stream();
+    const auto piece = pieces.front();
+    // One piece at a time; the others go back and are found again.
+    meter_->with([&](Meter& m) {
+        for (std::size_t i = 1; i < pieces.size(); ++i) m.suspense.add(pieces[i].from, pieces[i].to);
+    });
+    auto read = [self = shared_from_this(), piece] {
+        auto batch = self->shard_.services().log->read({self->request_.product, {0}}, piece.from, limits::catch_up_batch_max_events,
+                                                       limits::catch_up_batch_max_bytes);
+        self->shard_.post([self, piece, batch = std::move(batch)] {
+            const auto put_back = [&](Offset from) {
+                if (from < piece.to) self->meter_->with([&](Meter& m) { m.suspense.add(from, piece.to); });
+            };
+            if (!batch || (*batch)->entries.empty()) {
+                put_back(piece.from);
+                return self->refuse(batch ? Error{Errc::unavailable, "the log does not reach the cursor", {}} : batch.error());
+            }
+            const Offset to = std::min((*batch)->next, piece.to);
+            std::vector<metering::OffsetRange> fresh;
+            self->meter_->with([&](Meter& m) { m.meter.delivered(piece.from, to, fresh); });
+            if (fresh.size() == 1 && fresh[0] == metering::OffsetRange{piece.from, to}) {
+                const auto counted = self->view_->count(**batch, to);
+                self->shard_.delivered(self->usage_of(), piece.from, to, {counted.events, counted.billed});
+            }
+            put_back(to);
+            self->settle_suspense();
+        });
+    };
+    if (shard_.readers().submit(std::move(read))) return;
+    meter_->with([&](Meter& m) { m.suspense.add(piece.from, piece.to); });
+    refuse({Errc::overloaded, "too many reads wait for the log", {}});
+}
+
+void Session::open_stream() {
+    metered_ = next_;
+    own_ = std::make_unique<Tape>(next_);
+    started_ = true;
+    // A page is short: a peer that went away is noticed when it is written.
+    if (pull()) return gather();
+    if (request_.head_only) {
+        own_->append_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n" +
+                         request_.extra_headers + "\r\n");
+        return write();
+    }
+    std::string head;
+    if (request_.format == WireFormat::websocket_json) {
+        head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + request_.websocket_accept +
+               "\r\nSec-WebSocket-Protocol: cloudevents.json\r\n" + request_.extra_headers + "\r\n";
+    } else {
+        head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n" + request_.extra_headers +
+               "\r\nretry: " + std::to_string(limits::sse_retry_ms) + "\n\n";
+    }
+    own_->append_raw(head);
+    listen();
+    write();
+}
+
+}  // namespace licet::stream
