@@ -83,12 +83,18 @@ class RocksEventLog final : public ports::EventLog {
 
     Status append(LogPosition position, std::vector<AppendItem> items, AppendDone done) override {
         if (failed_.load(std::memory_order_relaxed)) return {Errc::log_full, "the event log does not accept events since a disk error"};
-        if (!queue_.try_push(Pending{position, std::move(items), std::move(done)}))
-            return {Errc::overloaded, "too many batches wait for the event log"};
-        return success();
+        std::size_t bytes = 0;
+        for (const auto& item : items) bytes += item.record.size() + sizeof(AppendItem);
+        // Counted first: the writer may take it before this call ends.
+        if (queued_bytes_.fetch_add(bytes) + bytes <= limits::log_writer_queue_max_bytes &&
+            queue_.try_push(Pending{position, std::move(items), std::move(done), bytes}))
+            return success();
+        queued_bytes_.fetch_sub(bytes);
+        return {Errc::overloaded, "too many events wait for the event log"};
     }
 
     Result<std::shared_ptr<const LogBatch>> read(LogPosition position, Offset from, std::size_t max_events, std::size_t max_bytes) override {
+        if (closed_) return {Errc::unavailable, "the event log is closed"};
         const LogBounds known = bounds(position);
         if (from < known.begin) return {Errc::gone, "events before offset of the cursor are no longer kept"};
         auto batch = std::make_shared<LogBatch>();
@@ -127,6 +133,7 @@ class RocksEventLog final : public ports::EventLog {
 
     // Append times never decrease, so that a binary search over the events finds the first one.
     Result<Offset> seek(LogPosition position, UtcMillis at) override {
+        if (closed_) return {Errc::unavailable, "the event log is closed"};
         const LogBounds known = bounds(position);
         Offset low = known.begin, high = known.end;
         while (low < high) {
@@ -143,6 +150,7 @@ class RocksEventLog final : public ports::EventLog {
     }
 
     Result<Offset> find(LogPosition position, const EventIdentity& identity) override {
+        if (closed_) return {Errc::unavailable, "the event log is closed"};
         std::string value;
         const auto status = db_->Get({}, identity_key(position, identity), &value);
         if (status.IsNotFound()) return {Errc::not_found, "no such event in the log"};
@@ -155,10 +163,9 @@ class RocksEventLog final : public ports::EventLog {
     void close() override {
         queue_.close();
         if (writer_.joinable()) writer_.join();
-        if (db_) {
-            (void)db_->SyncWAL();
-            (void)db_->Close();
-        }
+        if (closed_.exchange(true)) return;
+        (void)db_->SyncWAL();
+        (void)db_->Close();
     }
 
   private:
@@ -166,6 +173,7 @@ class RocksEventLog final : public ports::EventLog {
         LogPosition position;
         std::vector<AppendItem> items;
         AppendDone done;
+        std::size_t bytes;
     };
     struct Bounds {
         Offset begin = 0, end = 0;
@@ -208,13 +216,19 @@ class RocksEventLog final : public ports::EventLog {
                 std::size_t last = first, events = 0;
                 while (last < pending.size() && (last == first || events + pending[last].items.size() <= limits::log_writer_group_max_events))
                     events += pending[last++].items.size();
-                commit(std::span(pending).subspan(first, last - first));
+                const auto requests = std::span(pending).subspan(first, last - first);
+                commit(requests);
+                for (const auto& request : requests) queued_bytes_.fetch_sub(request.bytes);
                 first = last;
             }
         }
     }
 
     void commit(std::span<Pending> requests) {
+        if (failed_) {  // what the disk made of the group that failed is not known: nothing may be written behind it
+            for (auto& request : requests) request.done(Error{Errc::log_full, "the event log does not accept events since a disk error", {}});
+            return;
+        }
         Group group;
         group.bounds = bounds_.with([](const BoundsMap& map) { return map; });
         for (auto& request : requests) group.outcomes.push_back(add(request, group));
@@ -230,6 +244,8 @@ class RocksEventLog final : public ports::EventLog {
         bounds_.with([&](BoundsMap& map) { map = group.bounds; });
         if (listener_)
             for (auto& [position, batch] : group.added) {
+                // Views last: the vector may have moved short strings while it grew.
+                for (std::size_t i = 0; i < batch->storage.size(); ++i) batch->entries[i].record = batch->storage[i];
                 batch->next = batch->entries.back().offset + 1;
                 listener_(batch);
             }
@@ -283,8 +299,6 @@ class RocksEventLog final : public ports::EventLog {
             ++bounds.end;
         }
         bounds.last = now;
-        // Views last: the vector may have moved short strings while it grew.
-        for (std::size_t i = 0; i < added->storage.size(); ++i) added->entries[i].record = added->storage[i];
         return outcomes;
     }
 
@@ -293,7 +307,8 @@ class RocksEventLog final : public ports::EventLog {
     const StreamEpoch epoch_;
     Guarded<BoundsMap> bounds_;
     BoundedQueue<Pending> queue_;
-    std::atomic<bool> failed_{false};
+    std::atomic<std::size_t> queued_bytes_{0};
+    std::atomic<bool> failed_{false}, closed_{false};
     Appended listener_;
     std::thread writer_;
 };
@@ -303,6 +318,9 @@ rocksdb::Options options_for() {
     options.create_if_missing = true;
     options.compression = rocksdb::kZSTD;
     options.write_buffer_size = 64 * 1024 * 1024;
+    // Only a torn end is passed over. The default also drops all that lies behind damage: acknowledged events, whose offsets would then be given
+    // again.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     options.max_background_jobs = 2;
     options.info_log_level = rocksdb::WARN_LEVEL;
     options.keep_log_file_num = 4;
