@@ -138,6 +138,8 @@ class FileJournal final : public Journal {
     Status write(std::string_view bytes) {
         if (failed_) return {Errc::journal_full, "the usage journal accepts nothing since a disk error"};
         if (written_ > 0 && written_ + bytes.size() > limits::journal_segment_max_bytes) {
+            // However durable records are: only the last segment of a start may ever be torn.
+            if (::fdatasync(fd_) != 0) return {Errc::journal_full, "the usage journal cannot be synced"};
             {
                 const std::lock_guard lock(mutex_);
                 ended_.push_back({{boot_, segment_}, last_written_});

@@ -131,6 +131,7 @@ TEST_CASE("journal: a torn end is passed over, damage before the end is not") {
     write_three(dir);
     const auto whole = read(dir.segment("1-1"));
     REQUIRE(whole.size() == 3 * metering::kRecordBytes);
+    std::string named;
     const auto records_of = [&](const std::string& bytes) -> std::optional<std::size_t> {
         for (const auto& entry : fs::directory_iterator(dir.path))
             if (entry.path().extension() == ".usage") fs::remove(entry.path());
@@ -138,6 +139,7 @@ TEST_CASE("journal: a torn end is passed over, damage before the end is not") {
         auto opened = journal::open_journal(dir.options());
         if (!opened) {
             CHECK(opened.error().code == Errc::corrupt);
+            named = opened.error().detail;
             return std::nullopt;
         }
         return all_of(**opened).size();
@@ -152,6 +154,43 @@ TEST_CASE("journal: a torn end is passed over, damage before the end is not") {
     damaged = whole;
     damaged[metering::kRecordBytes + 70] ^= 1;
     CHECK_FALSE(records_of(damaged));
+    CHECK(named.find("1-1.usage: record 1 ") == 0);
+}
+
+TEST_CASE("journal: a full segment is followed by another, and goes when the ledger holds all of it") {
+    const Directory dir;
+    constexpr std::size_t kBatch = limits::journal_segment_max_bytes / metering::kRecordBytes * 2 / 5;
+    {
+        const auto journal = dir.open(Durability::os);
+        for (std::size_t n = 0; n < 3; ++n) {
+            std::vector<ports::UsageRecord> batch;
+            for (std::size_t i = 0; i < kBatch; ++i) batch.push_back(record(n * kBatch + i));
+            auto done = std::make_shared<std::promise<Status>>();
+            REQUIRE(journal->append(std::move(batch), [done](Status status) { done->set_value(std::move(status)); }));
+            REQUIRE(done->get_future().get());
+        }
+        CHECK(fs::file_size(dir.segment("1-1")) == 2 * kBatch * metering::kRecordBytes);
+        CHECK(fs::file_size(dir.segment("1-2")) == kBatch * metering::kRecordBytes);
+        journal->flushed(1, 2 * kBatch - 1);
+        CHECK(fs::exists(dir.segment("1-1")));
+        CHECK(journal->take(SIZE_MAX, 0).size() == kBatch + 1);
+    }
+    // What is flushed is known to the ledger, not to the files: a restart offers both segments again.
+    CHECK(journal::verify_journal(dir.path, sha256())->records == 3 * kBatch);
+    const auto last = read(dir.segment("1-1"));
+    write(dir.segment("1-1"), last.substr(0, last.size() - 1));
+    CHECK(journal::open_journal(dir.options()).error().detail == "1-1.usage is torn but not the last of its boot");
+    CHECK_FALSE(journal::verify_journal(dir.path, sha256()));
+    write(dir.segment("1-1"), last);
+    const auto journal = dir.open(Durability::os);
+    CHECK(journal->take(SIZE_MAX, 0).size() == 3 * kBatch);
+    REQUIRE(append(*journal, 0));
+    journal->flushed(1, 3 * kBatch);
+    CHECK(fs::exists(dir.segment("1-1")));
+    journal->flushed(2, 1);
+    CHECK_FALSE(fs::exists(dir.segment("1-1")));
+    CHECK_FALSE(fs::exists(dir.segment("1-2")));
+    CHECK(fs::exists(dir.segment("2-1")));
 }
 
 TEST_CASE("journal: verification finds what was changed, removed or reordered") {
