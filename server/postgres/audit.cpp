@@ -3,9 +3,15 @@
 #include "base/encoding.h"
 
 namespace licet::postgres {
+namespace {
+
+constexpr std::int64_t kAuditLock = 0x6c69636574617564;  // "licetaud"
+
+}  // namespace
 
 void append_audit(pqxx::work& t, const AuditSealing& sealing, const ports::AuditEntry& entry) {
-    t.exec("LOCK TABLE audit IN EXCLUSIVE MODE");
+    // One writer at a time, without the right to change what is written: LOCK TABLE would need it.
+    t.exec("SELECT pg_advisory_xact_lock(" + std::to_string(kAuditLock) + ")");
     const auto last = t.exec("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1");
     const std::int64_t sequence = last.empty() ? 1 : last[0][0].as<std::int64_t>() + 1;
     nlohmann::json line{{"seq", sequence},

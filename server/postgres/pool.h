@@ -49,7 +49,7 @@ class Pool {
         } catch (const std::exception& e) {
             // The connection may be in any state: it is not used again. Server messages can quote values, so only their kind is logged.
             const auto* sql = dynamic_cast<const pqxx::sql_error*>(&e);
-            log::error("catalog.failed", {{"operation", what}, {"sqlstate", sql != nullptr ? sql->sqlstate() : std::string("connection")}});
+            log::error("catalog.failed", {{"operation", what}, {"sqlstate", sql != nullptr ? sql->sqlstate() : std::string("none")}});
             drop(std::move(connection));
             return Error{Errc::unavailable, "the catalog cannot be used", {}};
         }
