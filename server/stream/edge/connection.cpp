@@ -12,6 +12,7 @@
 #include "base/encoding.h"
 #include "base/limits.h"
 #include "server/ports/log.h"
+#include "server/stream/edge/routes.h"
 
 namespace licet::stream {
 
@@ -272,37 +273,30 @@ Task<bool> Connection::dispatch() {
     if (!target) co_return co_await answer(refused(target.error()));
     target_ = *std::move(target);
 
-    const auto& s = target_.segments;
-    const auto method = head.method();
-    const auto not_allowed = [&](const char* allow) {
-        auto response = refused({Errc::method_not_allowed, std::string("allowed here: ") + allow, {}});
-        response.headers.emplace_back("Allow", allow);
-        return response;
-    };
-    if (s.size() == 2 && s[0] == "oauth" && s[1] == "token") {
-        route_ = "/oauth/token";
-        if (method != http::verb::post) co_return co_await answer(not_allowed("POST"));
-        co_return co_await token();
+    const auto method = head.method_string();
+    const auto found = match_edge({method.data(), method.size()}, target_.segments);
+    if (found.route != nullptr) {
+        route_ = found.path;
+        switch (found.route->use) {
+            case EdgeUse::token:
+                co_return co_await token();
+            case EdgeUse::publish:
+                co_return co_await publish(found.product);
+            case EdgeUse::subscribe:
+                co_return co_await subscribe(found.product);
+            case EdgeUse::endpoints:
+                co_return co_await endpoints(found.product);
+            case EdgeUse::usage:
+                co_return co_await usage();
+        }
     }
-    if (s.size() == 4 && s[0] == "v1" && s[1] == "products" && s[3] == "events") {
-        route_ = "/v1/products/{product}/events";
-        const std::string product = s[2];
-        if (method == http::verb::post) co_return co_await publish(product);
-        if (method == http::verb::get || method == http::verb::head) co_return co_await subscribe(product);
-        co_return co_await answer(not_allowed("GET, HEAD, POST"));
+    if (!found.path.empty()) {
+        route_ = found.path;
+        auto response = refused({Errc::method_not_allowed, "allowed here: " + found.allow, {}});
+        response.headers.emplace_back("Allow", found.allow);
+        co_return co_await answer(std::move(response));
     }
-    if (s.size() == 4 && s[0] == "v1" && s[1] == "products" && s[3] == "endpoints") {
-        route_ = "/v1/products/{product}/endpoints";
-        const std::string product = s[2];
-        if (method != http::verb::get) co_return co_await answer(not_allowed("GET"));
-        co_return co_await endpoints(product);
-    }
-    if (s.size() == 2 && s[0] == "v1" && s[1] == "usage") {
-        route_ = "/v1/usage";
-        if (method != http::verb::get) co_return co_await answer(not_allowed("GET"));
-        co_return co_await usage();
-    }
-    if (s.size() >= 2 && s[0] == "v1" && (s[1] == "admin" || s[1] == "finance" || s[1] == "openapi.json")) {
+    if (for_control(target_.segments)) {
         route_ = "control";
         co_return co_await forward();
     }
