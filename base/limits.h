@@ -74,4 +74,11 @@ inline constexpr std::size_t log_reader_queue_max_requests = 16'384;
 inline constexpr std::size_t control_queue_max_requests = 1024;
 inline constexpr int barrier_wait_max_ms = 10'000;
 
+// Catalog and ledger
+inline constexpr std::size_t catalog_connections_max = 8;
+inline constexpr int catalog_connection_wait_ms = 5'000;
+inline constexpr int catalog_connect_timeout_ms = 5'000;
+inline constexpr int catalog_unanswered_timeout_ms = 15'000;  // sent bytes the server's machine does not acknowledge
+inline constexpr int catalog_statement_timeout_ms = 60'000;
+
 }  // namespace licet::limits

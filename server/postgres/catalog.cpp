@@ -85,7 +85,8 @@ class PgCatalog final : public Catalog {
             const auto revision = t.exec1("SELECT consent_revision FROM regional_epoch")[0].as<std::uint64_t>();
             // A cursor: the registry may be far larger than what fits in one result.
             t.exec(
-                "DECLARE all_consents NO SCROLL CURSOR FOR SELECT subject, purpose, status, valid_until, revision FROM consents ORDER BY revision");
+                "DECLARE all_consents NO SCROLL CURSOR FOR SELECT subject, purpose, status, valid_until, revision FROM consents ORDER BY revision, "
+                "position");
             for (;;) {
                 const auto rows = t.exec("FETCH 10000 FROM all_consents");
                 for (const auto& r : rows) take(consent_of(r));
@@ -95,12 +96,14 @@ class PgCatalog final : public Catalog {
     }
 
     Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) override {
-        return consent_rows("SELECT subject, purpose, status, valid_until, revision FROM consents WHERE subject = $1::bytea ORDER BY revision",
-                            bytea_literal(subject));
+        return consent_rows(
+            "SELECT subject, purpose, status, valid_until, revision FROM consents WHERE subject = $1::bytea ORDER BY revision, position",
+            bytea_literal(subject));
     }
     Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) override {
-        return consent_rows("SELECT subject, purpose, status, valid_until, revision FROM consents WHERE revision > $1::bigint ORDER BY revision",
-                            std::to_string(revision));
+        return consent_rows(
+            "SELECT subject, purpose, status, valid_until, revision FROM consents WHERE revision > $1::bigint ORDER BY revision, position",
+            std::to_string(revision));
     }
 
     Result<Changed> put_region(const Region& region, const AuditEntry& audit) override {
@@ -201,11 +204,11 @@ class PgCatalog final : public Catalog {
             stream.complete();
             // Of several rows for one subject and purpose the last one counts.
             t.exec_params(
-                "INSERT INTO consents (subject, purpose, status, valid_until, revision) "
-                "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint FROM incoming ORDER BY subject, purpose, "
-                "ord DESC "
-                "ON CONFLICT (subject, purpose) DO UPDATE SET status = excluded.status, valid_until = excluded.valid_until, revision = "
-                "excluded.revision",
+                "INSERT INTO consents (subject, purpose, status, valid_until, revision, position) "
+                "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint, ord FROM incoming "
+                "ORDER BY subject, purpose, ord DESC "
+                "ON CONFLICT (subject, purpose) DO UPDATE SET status = excluded.status, valid_until = excluded.valid_until, "
+                "revision = excluded.revision, position = excluded.position",
                 changed.revision);
             changed.epoch = read_epochs(t).sum();
             return changed;

@@ -2,6 +2,7 @@
 
 #include <pqxx/pqxx>
 
+#include "server/postgres/pool.h"
 #include "server/postgres/rows.h"
 
 namespace licet::postgres {
@@ -20,7 +21,7 @@ void apply(pqxx::connection& connection, const std::function<std::string(const s
         const auto known = t.exec_params("SELECT checksum FROM schema_migrations WHERE number = $1", migration.number);
         if (!known.empty()) {
             if (known[0][0].as<std::string>() != checksum)
-                throw std::runtime_error("migration " + migration.name + " was changed after it was applied");
+                throw Refused{{Errc::conflict, "migration " + migration.name + " was changed after it was applied", {}}};
             continue;
         }
         t.exec(migration.sql);
@@ -79,6 +80,8 @@ Result<Migrated> migrate(const MigrateOptions& options, const std::function<std:
         else
             subscribe(connection, options, out);
         return out;
+    } catch (const Refused& refused) {
+        return refused.error;
     } catch (const std::exception& e) {
         return Error{Errc::unavailable, e.what(), {}};
     }

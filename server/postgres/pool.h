@@ -1,5 +1,5 @@
 // A bounded pool of PostgreSQL connections that turns libpqxx exceptions into errors. Used by everything in this folder. Thread-safe; a call waits
-// for a free connection at most kPoolWaitMs.
+// for a free connection at most limits::catalog_connection_wait_ms.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,8 @@
 
 namespace licet::postgres {
 
-inline constexpr std::size_t kPoolMaxConnections = 8;
-inline constexpr int kPoolWaitMs = 5'000;
+// With limits on connecting and on a server that does not answer; what the operator's string says itself prevails.
+[[nodiscard]] std::string with_timeouts(const std::string& dsn);
 
 // A refusal found inside a transaction: rolls it back and becomes the call's error.
 struct Refused {
@@ -25,7 +25,7 @@ struct Refused {
 
 class Pool {
   public:
-    explicit Pool(std::string dsn) : dsn_(std::move(dsn)) {}
+    explicit Pool(const std::string& dsn) : dsn_(with_timeouts(dsn)) {}
 
     // Runs `use(pqxx::work&)` in a transaction and commits. Errors: what `use` threw as Refused; conflict for a violated constraint; unavailable
     // otherwise.

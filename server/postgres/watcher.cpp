@@ -5,6 +5,7 @@
 #include <mutex>
 #include <pqxx/pqxx>
 
+#include "base/limits.h"
 #include "server/ports/log.h"
 
 namespace licet::postgres {
@@ -13,7 +14,8 @@ namespace {
 class Receiver final : public pqxx::notification_receiver {
   public:
     explicit Receiver(pqxx::connection_base& connection) : pqxx::notification_receiver(connection, "licet_epoch") {}
-    void operator()(const std::string&, int) override {}
+    void operator()(const std::string&, int) override { heard = true; }
+    bool heard = false;
 };
 
 }  // namespace
@@ -34,9 +36,11 @@ void Watcher::run() {
     while (!stopping_) {
         try {
             pqxx::connection connection(dsn_);
-            const Receiver receiver(connection);
+            connection.set_variable("statement_timeout", std::to_string(limits::catalog_statement_timeout_ms));
+            Receiver receiver(connection);
             while (!stopping_) {
                 std::string now;
+                receiver.heard = false;
                 {
                     pqxx::nontransaction look(connection);
                     now = look.exec1(query_)[0].as<std::string>();
@@ -44,7 +48,8 @@ void Watcher::run() {
                 if (now != last || lost) changed_();
                 last = now;
                 lost = false;
-                connection.await_notification(1, 0);
+                // One may have come in with the answer to the look itself.
+                if (!receiver.heard) connection.await_notification(1, 0);
             }
         } catch (const std::exception&) {
             if (!lost) log::error("catalog.watch_lost");
