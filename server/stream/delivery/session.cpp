@@ -89,7 +89,7 @@ void Session::wait_for_room() {
         self->blocked_ = false;
         if (self->ended_) return;
         if (!ok) return self->gone();
-        self->write();
+        self->advance();  // not write(): a page may be gathered anew by now
     });
 }
 

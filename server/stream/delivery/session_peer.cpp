@@ -93,6 +93,7 @@ void Session::tick(UtcMillis now, std::int64_t now_ns) {
 
 void Session::end(CloseCode code, std::string_view reason) {
     if (ended_) return;
+    if (pull() && at_ == 0 && connection_->pending_record() == 0) started_ = false;  // nothing of the page is out: it can still be refused
     if (!started_) return refuse({error_of(code), std::string(reason), {}});
     if (pull() || control_under_way_ || blocked_ || under_way()) {
         connection_->abort();

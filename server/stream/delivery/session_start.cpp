@@ -43,6 +43,7 @@ void Session::place() {
             auto seek = [self = shared_from_this(), position] {
                 auto found = self->shard_.services().log->seek(position, self->request_.since);
                 self->shard_.post([self, found = std::move(found)] {
+                    if (self->ended_) return;
                     if (!found) return self->refuse(found.error());
                     self->next_ = *found;
                     self->load_meter();
@@ -61,6 +62,7 @@ void Session::load_meter() {
     auto load = [self = shared_from_this()] {
         auto meter = self->shard_.meters().get(self->usage_of());
         self->shard_.post([self, meter = std::move(meter)] {
+            if (self->ended_) return;
             if (!meter) return self->refuse({Errc::unavailable, "the usage ledger cannot be reached", {}});
             self->meter_ = *meter;
             self->settle_suspense();
@@ -94,6 +96,7 @@ void Session::settle_suspense() {
             const auto put_back = [&](Offset from) {
                 if (from < piece.to) self->meter_->with([&](Meter& m) { m.suspense.add(from, piece.to); });
             };
+            if (self->ended_) return put_back(piece.from);
             if (!batch || (*batch)->entries.empty()) {
                 put_back(piece.from);
                 return self->refuse(batch ? Error{Errc::unavailable, "the log does not reach the cursor", {}} : batch.error());
@@ -101,9 +104,9 @@ void Session::settle_suspense() {
             const Offset to = std::min((*batch)->next, piece.to);
             std::vector<metering::OffsetRange> fresh;
             self->meter_->with([&](Meter& m) { m.meter.delivered(piece.from, to, fresh); });
-            if (fresh.size() == 1 && fresh[0] == metering::OffsetRange{piece.from, to}) {
-                const auto counted = self->view_->count(**batch, to);
-                self->shard_.delivered(self->usage_of(), piece.from, to, {counted.events, counted.billed});
+            for (const auto& range : fresh) {
+                const auto counted = self->view_->count(**batch, range.from, range.to);
+                self->shard_.delivered(self->usage_of(), range.from, range.to, {counted.events, counted.billed});
             }
             put_back(to);
             self->settle_suspense();

@@ -63,7 +63,9 @@ void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, De
     if (draining_) return handback(std::move(connection), Error{Errc::draining, "this node is going away: connect again", {}});
     if (!delivering()) return handback(std::move(connection), Error{Errc::unavailable, "this node may not deliver at the moment", {}});
     // The request was authorised under a snapshot that may have been replaced since.
-    if (!still_allowed(request, code, reason)) return handback(std::move(connection), Error{Errc::invalid_token, std::string(reason), {}});
+    if (!still_allowed(request, code, reason))
+        return handback(std::move(connection),
+                        Error{code == CloseCode::policy_violation ? Errc::no_contract : Errc::invalid_token, std::string(reason), {}});
     auto session = std::make_shared<Session>(*this, std::move(request), std::move(connection), std::move(handback));
     sessions_.insert(session);
     sessions_gauge_->add(1);

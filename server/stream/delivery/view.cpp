@@ -58,9 +58,10 @@ bool View::encode(const ports::LogBatch& batch, WireFormat format, Tape& into, U
     return false;
 }
 
-View::Counted View::count(const ports::LogBatch& batch, Offset to) {
+View::Counted View::count(const ports::LogBatch& batch, Offset from, Offset to) {
     Counted out;
     for (const auto& entry : batch.entries) {
+        if (entry.offset < from) continue;
         if (entry.offset >= to) break;
         if (const auto encoded = decide(entry)) {
             ++out.events;

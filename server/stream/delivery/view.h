@@ -49,8 +49,8 @@ class View {
     struct Counted {
         std::uint64_t events = 0, billed = 0;
     };
-    // What would be delivered of a batch's entries below `to`: for settling suspense.
-    [[nodiscard]] Counted count(const ports::LogBatch& batch, Offset to);
+    // What would be delivered of a batch's entries in [from, to): for settling suspense.
+    [[nodiscard]] Counted count(const ports::LogBatch& batch, Offset from, Offset to);
 
     std::size_t sessions = 0;  // kept by the shard
 
