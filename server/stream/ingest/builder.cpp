@@ -17,13 +17,15 @@ constexpr std::array<std::string_view, 8> kGoverning{"license",      "jurisdicti
                                                      "datacategory", "dataregulation", "expirytime"};
 constexpr std::array<std::string_view, 7> kOrdered{"id", "source", "type", "subject", "time", "datacontenttype", "dataschema"};
 
-bool governing(std::string_view name) { return std::find(kGoverning.begin(), kGoverning.end(), name) != kGoverning.end(); }
+// Members of a delivered event that are not attributes: an attribute of such a name would occur twice.
+constexpr std::array<std::string_view, 3> kReserved{"specversion", "data", "cursor"};
+
+template <std::size_t N>
+bool among(const std::array<std::string_view, N>& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 Error bad(std::string pointer, std::string what) { return {Errc::invalid_event, std::move(what), std::move(pointer)}; }
-
-bool clean_text(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
 
 bool attribute_name(std::string_view name) {
     return !name.empty() && name.size() <= 20 &&
@@ -32,41 +34,61 @@ bool attribute_name(std::string_view name) {
 
 std::string_view get(const Attributes& attributes, std::string_view name) {
     const auto at = attributes.find(name);
-    return at == attributes.end() ? std::string_view{} : std::string_view(at->second);
+    return at == attributes.end() ? std::string_view{} : std::string_view(at->second.text);
 }
 
 Status check(const Attributes& attributes) {
     for (const char* required : {"id", "source", "type"})
         if (get(attributes, required).empty()) return bad(std::string("/") + required, "is required and not empty");
-    if (attributes.size() > limits::event_extensions_max + kOrdered.size())
-        return bad("", "more than " + std::to_string(limits::event_extensions_max) + " extension attributes");
+    std::size_t extensions = 0;
     for (const auto& [name, value] : attributes) {
-        if (!attribute_name(name)) return bad("/" + event::pointer_token(name), "attribute names are 1-20 characters of a-z 0-9");
-        if (value.size() > limits::event_attribute_max_bytes)
+        if (!attribute_name(name)) return bad(attribute_pointer(name), "attribute names are 1-20 characters of a-z 0-9");
+        if (among(kReserved, name)) return bad(attribute_pointer(name), "not a name for an attribute");
+        if (value.text.size() > limits::event_attribute_max_bytes)
             return bad("/" + name, "longer than " + std::to_string(limits::event_attribute_max_bytes) + " bytes");
-        if (!clean_text(value)) return bad("/" + name, "control characters are not allowed in attributes");
+        if (!event::valid_utf8(value.text)) return bad("/" + name, "not UTF-8");
+        if (!event::clean_text(value.text)) return bad("/" + name, "control characters are not allowed in attributes");
+        if (value.bare && among(kOrdered, name)) return bad("/" + name, "expected a string");
+        extensions += among(kOrdered, name) || value.text.empty() ? 0 : 1;
     }
+    if (extensions > limits::event_extensions_max)
+        return bad("", "more than " + std::to_string(limits::event_extensions_max) + " extension attributes");
     return success();
+}
+
+Result<UtcMillis> time_of(const Attributes& attributes, const char* name, UtcMillis otherwise) {
+    const auto text = get(attributes, name);
+    if (text.empty()) return otherwise;
+    const auto at = parse_rfc3339(text);
+    if (!at) return bad(std::string("/") + name, "expected an RFC 3339 date-time");
+    return *at;
 }
 
 // `,"name":"value"`; datasubject never leaves.
 void write_envelope(const Attributes& attributes, std::string& out) {
     out = R"({"specversion":"1.0")";
-    const auto write = [&](std::string_view name, std::string_view value) {
+    const auto write = [&](std::string_view name, const Attribute& value) {
+        if (value.text.empty()) return;
         out += ",\"";
         out += name;
         out += "\":";
-        event::append_json_string(value, out);
+        if (value.bare)
+            out += value.text;
+        else
+            event::append_json_string(value.text, out);
     };
     for (const auto name : kOrdered)
-        if (const auto value = get(attributes, name); !value.empty()) write(name, value);
-    for (const auto& [name, value] : attributes) {
-        const bool ordered = std::find(kOrdered.begin(), kOrdered.end(), name) != kOrdered.end();
-        if (!ordered && name != "datasubject" && !value.empty()) write(name, value);
-    }
+        if (const auto at = attributes.find(name); at != attributes.end()) write(name, at->second);
+    for (const auto& [name, value] : attributes)
+        if (!among(kOrdered, name) && name != "datasubject") write(name, value);
 }
 
 }  // namespace
+
+std::string attribute_pointer(std::string_view name) {
+    static constexpr std::size_t kToldMaxBytes = 64;
+    return name.size() > kToldMaxBytes ? "" : "/" + event::pointer_token(name);
+}
 
 const EventBuilder::Paths& EventBuilder::paths_of(const app::ProductEntry& product) {
     Paths& paths = paths_[product.product.no];
@@ -80,38 +102,42 @@ const EventBuilder::Paths& EventBuilder::paths_of(const app::ProductEntry& produ
     return paths;
 }
 
-Status EventBuilder::apply_rules(const event::Mapping& mapping, const std::vector<FoundValue>& found, std::string_view data, Attributes& attributes) {
+// What the rule finds in the event; empty: nothing.
+std::string EventBuilder::value_of(const event::AttributeRule& rule, std::size_t target, std::string_view data) {
+    if (rule.kind == event::AttributeRule::Kind::constant) return rule.constant;
+    if (rule.kind == event::AttributeRule::Kind::digest) return digests_.content_id(data);
+    const auto at = std::find_if(found_.begin(), found_.end(), [&](const FoundValue& f) { return f.target == target; });
+    if (at == found_.end()) return {};
+    const auto token = data.substr(at->value_begin, at->value_end - at->value_begin);
+    if (at->kind == ValueKind::string) {
+        if (!event::unescape_json(token, scratch_)) return {};
+    } else if (at->kind == ValueKind::number || at->kind == ValueKind::boolean) {
+        scratch_ = token;
+    } else {
+        return {};
+    }
+    if (rule.info_type != event::InfoType::none && !event::is_of_type(scratch_, rule.info_type)) return {};
+    return scratch_;
+}
+
+Status EventBuilder::apply_rules(const event::Mapping& mapping, std::string_view data, Attributes& attributes) {
     for (std::size_t i = 0; i < mapping.attributes.size(); ++i) {
         const auto& rule = mapping.attributes[i];
-        const bool wins = governing(rule.attribute);
-        if (!wins && attributes.contains(rule.attribute)) continue;
-        std::optional<std::string> value;
-        if (rule.kind == event::AttributeRule::Kind::constant) {
-            value = rule.constant;
-        } else if (rule.kind == event::AttributeRule::Kind::digest) {
-            value = digests_.content_id(data);
-        } else if (const auto at = std::find_if(found.begin(), found.end(), [&](const FoundValue& f) { return f.target == i; }); at != found.end()) {
-            const auto token = data.substr(at->value_begin, at->value_end - at->value_begin);
-            if (at->kind == ValueKind::string && event::unescape_json(token, scratch_))
-                value = scratch_;
-            else if (at->kind == ValueKind::number || at->kind == ValueKind::boolean)
-                value = std::string(token);
-        }
-        if (value && value->empty()) value.reset();
-        if (value && rule.info_type != event::InfoType::none && !event::is_of_type(*value, rule.info_type)) value.reset();
-        if (value) {
-            attributes.insert_or_assign(rule.attribute, std::move(*value));
-            continue;
-        }
-        if (wins) attributes.erase(rule.attribute);
-        if (rule.required) return bad("/" + rule.attribute, "the mapping requires it and the data has none");
+        const bool wins = among(kGoverning, rule.attribute);
+        if (!wins && !get(attributes, rule.attribute).empty()) continue;
+        auto value = value_of(rule, i, data);
+        if (value.empty() && rule.required) return bad("/" + rule.attribute, "the mapping requires it and the data has none");
+        if (!value.empty())
+            attributes.insert_or_assign(rule.attribute, Attribute{std::move(value), false});
+        else if (wins)
+            attributes.erase(rule.attribute);
     }
     return success();
 }
 
-Status EventBuilder::find_spans(const event::Mapping& mapping, const std::vector<FoundValue>& found, std::string_view data) {
+Status EventBuilder::find_spans(const event::Mapping& mapping, std::string_view data) {
     draft_.spans.clear();
-    for (const FoundValue& f : found) {
+    for (const FoundValue& f : found_) {
         if (f.target < mapping.attributes.size()) continue;
         if (draft_.spans.size() == limits::governed_spans_max)
             return bad("/data", "more than " + std::to_string(limits::governed_spans_max) + " governed values");
@@ -130,6 +156,30 @@ Status EventBuilder::find_spans(const event::Mapping& mapping, const std::vector
     return success();
 }
 
+Status EventBuilder::fill_draft(const app::ProductEntry& product, const Attributes& attributes, UtcMillis now) {
+    const auto time = time_of(attributes, "time", now), expiry = time_of(attributes, "expirytime", {});
+    if (!time) return time.error();
+    if (!expiry) return expiry.error();
+    draft_.time = *time;
+    draft_.expiry = *expiry;
+    const auto residency = get(attributes, "residency");
+    if (!residency.empty() && !valid_slug(residency)) return bad("/residency", "expected the name of a region");
+    const auto& bound = product.product.residency;
+    if (!residency.empty() && !bound.empty() && residency != bound) return bad("/residency", "the events of this product are resident in " + bound);
+    draft_.residency = residency;
+    const auto subject = get(attributes, "datasubject");
+    draft_.subject = subject.empty() ? SubjectKey{} : digests_.subject(product.product.controller, subject);
+    draft_.license = get(attributes, "license");
+    draft_.jurisdiction = get(attributes, "jurisdiction");
+    draft_.classification = get(attributes, "dataclassification");
+    draft_.categories = get(attributes, "datacategory");
+    draft_.regulation = get(attributes, "dataregulation");
+    draft_.partition_key = get(attributes, "partitionkey");
+    draft_.id = get(attributes, "id");
+    draft_.source = get(attributes, "source");
+    return success();
+}
+
 Result<BuiltEvent> EventBuilder::build(const IngestRequest& request, Attributes attributes, std::string_view data, event::DataKind kind) {
     const app::ProductEntry& product = *request.product;
     if (data.size() > limits::event_max_bytes)
@@ -144,34 +194,11 @@ Result<BuiltEvent> EventBuilder::build(const IngestRequest& request, Attributes 
             return error;
         }
     }
-    if (auto applied = apply_rules(mapping, found_, data, attributes); !applied) return applied.error();
+    if (auto applied = apply_rules(mapping, data, attributes); !applied) return applied.error();
     if (auto checked = check(attributes); !checked) return checked.error();
-    if (auto spans = find_spans(mapping, found_, data); !spans) return spans.error();
-
+    if (auto spans = find_spans(mapping, data); !spans) return spans.error();
+    if (auto filled = fill_draft(product, attributes, request.now); !filled) return filled.error();
     draft_.mapping_version = mapping.version;
-    draft_.time = request.now;
-    if (const auto text = get(attributes, "time"); !text.empty()) {
-        const auto at = parse_rfc3339(text);
-        if (!at) return bad("/time", "expected an RFC 3339 date-time");
-        draft_.time = *at;
-    }
-    draft_.expiry = {};
-    if (const auto text = get(attributes, "expirytime"); !text.empty()) {
-        const auto at = parse_rfc3339(text);
-        if (!at) return bad("/expirytime", "expected an RFC 3339 date-time");
-        draft_.expiry = *at;
-    }
-    draft_.subject = {};
-    if (const auto subject = get(attributes, "datasubject"); !subject.empty()) draft_.subject = digests_.subject(product.product.controller, subject);
-    draft_.license = get(attributes, "license");
-    draft_.jurisdiction = get(attributes, "jurisdiction");
-    draft_.residency = get(attributes, "residency");
-    draft_.classification = get(attributes, "dataclassification");
-    draft_.categories = get(attributes, "datacategory");
-    draft_.regulation = get(attributes, "dataregulation");
-    draft_.partition_key = get(attributes, "partitionkey");
-    draft_.id = get(attributes, "id");
-    draft_.source = get(attributes, "source");
     write_envelope(attributes, envelope_);
     draft_.envelope = envelope_;
     draft_.data = data;

@@ -13,12 +13,19 @@
 
 namespace licet::stream {
 
-using Attributes = std::map<std::string, std::string, std::less<>>;
+struct Attribute {
+    std::string text;   // canonical CloudEvents text; empty: absent
+    bool bare = false;  // an integer or boolean: JSON without quotes
+};
+using Attributes = std::map<std::string, Attribute, std::less<>>;
 
 struct BuiltEvent {
     ports::AppendItem item;
     std::string residency;  // where the event is resident; empty: where it was accepted
 };
+
+// "/name" as an RFC 6901 pointer; "" for names too long to tell.
+[[nodiscard]] std::string attribute_pointer(std::string_view name);
 
 class EventBuilder {
   public:
@@ -34,9 +41,10 @@ class EventBuilder {
         event::PathTree tree;  // targets: attribute rules first, then fields
     };
     const Paths& paths_of(const app::ProductEntry& product);
-    [[nodiscard]] Status apply_rules(const event::Mapping& mapping, const std::vector<event::FoundValue>& found, std::string_view data,
-                                     Attributes& attributes);
-    [[nodiscard]] Status find_spans(const event::Mapping& mapping, const std::vector<event::FoundValue>& found, std::string_view data);
+    [[nodiscard]] Status apply_rules(const event::Mapping& mapping, std::string_view data, Attributes& attributes);
+    [[nodiscard]] std::string value_of(const event::AttributeRule& rule, std::size_t target, std::string_view data);
+    [[nodiscard]] Status find_spans(const event::Mapping& mapping, std::string_view data);
+    [[nodiscard]] Status fill_draft(const app::ProductEntry& product, const Attributes& attributes, UtcMillis now);
 
     IngestDigests digests_;
     std::map<ProductNo, Paths> paths_;

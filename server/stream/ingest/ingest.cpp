@@ -1,17 +1,18 @@
 #include "server/stream/ingest/ingest.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "event/json_scan.h"
+#include "event/json_text.h"
 #include "server/stream/ingest/builder.h"
+#include "server/stream/ingest/json_checker.h"
 
 namespace licet::stream {
 namespace {
-
-using simdjson::dom::element;
 
 std::string media_type(std::string_view content_type) {
     std::string out(content_type.substr(0, content_type.find(';')));
@@ -22,23 +23,20 @@ std::string media_type(std::string_view content_type) {
 
 bool is_json_type(std::string_view type) { return type == "application/json" || type.ends_with("+json"); }
 
-Error invalid_json(simdjson::error_code code) { return {Errc::invalid_json, std::string("not valid JSON: ") + simdjson::error_message(code), ""}; }
+Error bad(std::string pointer, std::string what) { return {Errc::invalid_event, std::move(what), std::move(pointer)}; }
 
-// Standard base64 with padding (RFC 4648 section 4) as a JSON string token.
-std::string base64_token(std::string_view bytes) {
-    std::string text = base64url(as_bytes(bytes));
-    std::replace(text.begin(), text.end(), '-', '+');
-    std::replace(text.begin(), text.end(), '_', '/');
-    while (text.size() % 4 != 0) text += '=';
-    return "\"" + text + "\"";
+// The pointer, one level further out.
+Error below(const char* member, Error error) {
+    error.pointer = member + error.pointer;
+    return error;
 }
 
-bool is_base64(std::string_view text) {
-    if (text.size() % 4 != 0) return false;
-    const auto end = text.find('=');
-    const auto body = text.substr(0, end), pad = end == std::string_view::npos ? std::string_view{} : text.substr(end);
-    return pad.size() <= 2 && pad.find_first_not_of('=') == std::string_view::npos &&
-           body.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == std::string_view::npos;
+// CloudEvents integers are of 32 bits (CloudEvents 1.0.2, section 2.2.2); nullopt for other numbers.
+std::optional<std::string> integer_text(std::string_view token) {
+    std::int32_t value = 0;
+    const auto read = std::from_chars(token.data(), token.data() + token.size(), value);
+    if (read.ec != std::errc{} || read.ptr != token.data() + token.size()) return std::nullopt;
+    return std::to_string(value);
 }
 
 }  // namespace
@@ -49,14 +47,15 @@ struct IngestParser::Impl {
     Result<Prepared> prepare(const IngestRequest& request) {
         out = {};
         const std::string type = media_type(request.content_type);
-        if (!request.ce_headers.empty()) {
-            binary(request, type);
-        } else if (type == "application/cloudevents-batch+json") {
+        if (type == "application/cloudevents-batch+json") {
             if (auto done = batch(request); !done) return done.error();
-        } else if (type == "application/x-ndjson") {
-            if (auto done = lines(request); !done) return done.error();
         } else if (type == "application/cloudevents+json") {
             one(request, 0, request.body, &Impl::structured_text);
+        } else if (!request.ce_headers.empty()) {
+            out.received = 1;
+            if (auto read = binary(request, type); !read) out.rejections.push_back({0, read.error()});
+        } else if (type == "application/x-ndjson") {
+            if (auto done = lines(request); !done) return done.error();
         } else if (type == "application/json") {
             one(request, 0, request.body, &Impl::plain);
         } else {
@@ -74,18 +73,10 @@ struct IngestParser::Impl {
         if (auto read = (this->*reader)(request, text, index); !read) out.rejections.push_back({index, read.error()});
     }
 
-    // Checks the whole text and leaves it minified in `minified`.
-    Result<element> parse(std::string_view text) {
+    // Leaves the checked text in `minified`. The text may be larger than the event: white space does not count.
+    Status parse(std::string_view text) {
         if (text.size() > limits::event_max_bytes * 2) return Error{Errc::event_too_large, "larger than an event may be", ""};
-        padded.assign(text);
-        padded.append(simdjson::SIMDJSON_PADDING, '\0');
-        element root;
-        if (const auto error = parser.parse(padded.data(), text.size(), false).get(root)) return invalid_json(error);
-        minified.resize(text.size());
-        std::size_t size = 0;
-        if (const auto error = simdjson::minify(text.data(), text.size(), minified.data(), size)) return invalid_json(error);
-        minified.resize(size);
-        return root;
+        return checker.minify(text, minified);
     }
 
     Status accept(const IngestRequest& request, std::size_t index, Attributes attributes, std::string_view data, event::DataKind kind) {
@@ -102,102 +93,99 @@ struct IngestParser::Impl {
     }
 
     Status plain(const IngestRequest& request, std::string_view text, std::size_t index) {
-        if (auto root = parse(text); !root) return root.error();
+        if (auto parsed = parse(text); !parsed) return below("/data", parsed.error());
         return accept(request, index, {}, minified, event::DataKind::json);
     }
 
     Status structured_text(const IngestRequest& request, std::string_view text, std::size_t index) {
-        auto root = parse(text);
-        if (!root) return root.error();
-        return structured(request, *root, minified, index);
+        if (auto parsed = parse(text); !parsed) return parsed.error();
+        return structured(request, minified, index);
     }
 
-    // One CloudEvent in JSON format (CloudEvents JSON format 1.0, section 3). `text` is its minified JSON.
-    Status structured(const IngestRequest& request, element root, std::string_view text, std::size_t index) {
-        simdjson::dom::object object;
-        if (root.get(object)) return Error{Errc::invalid_event, "expected an object: a CloudEvent", ""};
+    // A CloudEvent as it is read, member by member.
+    struct Members {
         Attributes attributes;
-        bool version = false, has_data = false, has_base64 = false;
-        for (const auto [key, value] : object) {
-            const std::string name(key);
-            if (name == "data") {
-                if (has_data) return Error{Errc::duplicate_governed_key, "data occurs twice", "/data"};
-                has_data = true;
-                continue;
-            }
-            if (value.is_null()) continue;
-            std::string_view string_value;
-            if (name == "data_base64") {
-                if (has_base64 || value.get(string_value) || !is_base64(string_value))
-                    return Error{Errc::invalid_event, "expected base64 (RFC 4648) once", "/data_base64"};
-                has_base64 = true;
-                continue;
-            }
-            std::string content;
-            std::int64_t integer = 0;
-            bool boolean = false;
-            if (!value.get(string_value))
-                content = string_value;
-            else if (!value.get(integer))
-                content = std::to_string(integer);
-            else if (!value.get(boolean))
-                content = boolean ? "true" : "false";
-            else
-                return Error{Errc::invalid_event, "an attribute is a string, an integer or a boolean", "/" + name};
-            if (name == "specversion") {
-                if (content != "1.0") return Error{Errc::invalid_event, "expected 1.0", "/specversion"};
-                version = true;
-                continue;
-            }
-            if (!attributes.emplace(name, std::move(content)).second) return Error{Errc::invalid_event, "occurs twice", "/" + name};
+        std::string_view data;  // token; empty: none
+        event::DataKind kind = event::DataKind::none;
+        bool version = false;
+    };
+
+    // One CloudEvent in JSON format (CloudEvents JSON format 1.0, section 3). `text` is its minified JSON.
+    Status structured(const IngestRequest& request, std::string_view text, std::size_t index) {
+        if (text.front() != '{') return bad("", "expected an object: a CloudEvent");
+        Members members;
+        Status read = success();
+        event::scan::members(text, 0, [&](std::string_view key, std::size_t at) {
+            const std::size_t end = event::scan::value_end(text, at);
+            if (read) read = member(key, text.substr(at, end - at), members);
+            return end;
+        });
+        if (!read) return read;
+        if (!members.version) return bad("/specversion", "is required");
+        return accept(request, index, std::move(members.attributes), members.data, members.kind);
+    }
+
+    Status member(std::string_view key, std::string_view value, Members& into) {
+        if (!event::unescape_json(key, name)) return bad("", "a name cannot be read");
+        if (name == "data" || name == "data_base64") return payload(value, into);
+        const auto kind = event::scan::kind_at(value, 0);
+        Attribute attribute;
+        if (kind == event::ValueKind::string) {
+            if (!event::unescape_json(value, attribute.text)) return bad(attribute_pointer(name), "cannot be read");
+        } else if (kind == event::ValueKind::number) {
+            auto integer = integer_text(value);
+            if (!integer) return bad(attribute_pointer(name), "a number is an integer of 32 bits");
+            attribute = {*std::move(integer), true};
+        } else if (kind == event::ValueKind::boolean) {
+            attribute = {std::string(value), true};
+        } else if (kind != event::ValueKind::null) {
+            return bad(attribute_pointer(name), "an attribute is a string, an integer or a boolean");
         }
-        if (!version) return Error{Errc::invalid_event, "is required", "/specversion"};
-        if (has_data && has_base64) return Error{Errc::invalid_event, "data and data_base64 exclude each other", "/data_base64"};
-        if (!has_data && !has_base64) return accept(request, index, std::move(attributes), {}, event::DataKind::none);
-        static const event::PathTree data_path = [] {
-            event::PathTree tree;
-            tree.add({"data"}, 0);
-            tree.add({"data_base64"}, 1);
-            return tree;
-        }();
-        found.clear();
-        if (auto scanned = event::find_values(text, data_path, found); !scanned) return scanned;
-        for (const auto& f : found)
-            if (f.target == (has_data ? 0u : 1u))
-                return accept(request, index, std::move(attributes), text.substr(f.value_begin, f.value_end - f.value_begin),
-                              has_data ? event::DataKind::json : event::DataKind::base64);
-        return Error{Errc::invalid_event, "the data cannot be located", "/data"};
+        if (name == "specversion") {
+            if (into.version) return bad("/specversion", "occurs twice");
+            if (attribute.bare || attribute.text != "1.0") return bad("/specversion", "expected \"1.0\"");
+            into.version = true;
+            return success();
+        }
+        if (!into.attributes.emplace(name, std::move(attribute)).second) return bad(attribute_pointer(name), "occurs twice");
+        return success();
+    }
+
+    // `data` or `data_base64`: one of them, once.
+    Status payload(std::string_view value, Members& into) {
+        if (name == "data_base64" && value == "null") return success();
+        if (into.kind != event::DataKind::none) {
+            if (name == "data" && into.kind == event::DataKind::json) return Error{Errc::duplicate_governed_key, "data occurs twice", "/data"};
+            return bad("/" + name, "data and data_base64 exclude each other, and occur once");
+        }
+        into.kind = event::DataKind::json;
+        into.data = value;
+        if (name == "data") return success();
+        into.kind = event::DataKind::base64;
+        std::string text;
+        if (value.front() != '"' || !event::unescape_json(value, text) || !parse_base64(text))
+            return bad("/data_base64", "expected base64 (RFC 4648 section 4)");
+        encoded = "\"" + text + "\"";  // without the escapes JSON allows
+        into.data = encoded;
+        return success();
     }
 
     Status batch(const IngestRequest& request) {
-        padded.assign(request.body);
-        padded.append(simdjson::SIMDJSON_PADDING, '\0');
-        simdjson::dom::array array;
-        element root;
-        if (const auto error = parser.parse(padded.data(), request.body.size(), false).get(root)) return invalid_json(error);
-        if (root.get(array)) return Error{Errc::invalid_event, "expected an array of CloudEvents", ""};
-        const std::size_t count = array.size();
-        if (count > limits::ingest_batch_max_events || (count == 0xFFFFFF))
-            return Error{Errc::body_too_large, "more than " + std::to_string(limits::ingest_batch_max_events) + " events", ""};
-        whole.resize(request.body.size());
-        std::size_t size = 0;
-        if (const auto error = simdjson::minify(request.body.data(), request.body.size(), whole.data(), size)) return invalid_json(error);
-        whole.resize(size);
-        // Where each element's text is: the same order as the parsed elements.
-        event::PathTree tree;
-        for (std::size_t i = 0; i < count; ++i) tree.add({std::to_string(i)}, i);
-        std::vector<event::FoundValue> places;
-        if (auto scanned = event::find_values(whole, tree, places); !scanned) return scanned;
-        std::size_t index = 0;
-        for (const element item : array) {
-            ++out.received;
-            const auto& place = places[index];
-            const auto text = std::string_view(whole).substr(place.value_begin, place.value_end - place.value_begin);
-            if (auto read = structured(request, item, text, index); !read) out.rejections.push_back({index, read.error()});
-            ++index;
-        }
+        if (auto checked = checker.minify(request.body, whole); !checked) return checked;
+        if (whole.front() != '[') return bad("", "expected an array of CloudEvents");
+        std::size_t count = 0;
+        const std::string_view text = whole;
+        event::scan::elements(text, 0, [&](std::size_t, std::size_t at) { return ++count, event::scan::value_end(text, at); });
+        if (count > limits::ingest_batch_max_events) return too_many();
+        event::scan::elements(text, 0, [&](std::size_t index, std::size_t at) {
+            const std::size_t end = event::scan::value_end(text, at);
+            one(request, index, text.substr(at, end - at), &Impl::structured);
+            return end;
+        });
         return success();
     }
+
+    static Error too_many() { return {Errc::body_too_large, "more than " + std::to_string(limits::ingest_batch_max_events) + " events", ""}; }
 
     Status lines(const IngestRequest& request) {
         std::size_t count = 0, index = 0;
@@ -207,38 +195,35 @@ struct IngestParser::Impl {
             rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
             if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
             if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
-            if (++count > limits::ingest_batch_max_events)
-                return Error{Errc::body_too_large, "more than " + std::to_string(limits::ingest_batch_max_events) + " events", ""};
+            if (++count > limits::ingest_batch_max_events) return too_many();
             one(request, index, line, &Impl::plain);
         }
         return success();
     }
 
-    // HTTP binary mode (CloudEvents HTTP binding 1.0.2, section 3.1).
-    void binary(const IngestRequest& request, const std::string& type) {
-        ++out.received;
-        const auto reject = [&](Error error) { out.rejections.push_back({0, std::move(error)}); };
-        Attributes attributes(request.ce_headers.begin(), request.ce_headers.end());
+    // HTTP binary mode (CloudEvents HTTP binding 1.0.2, section 3.1): the headers are the attributes, the body is the data.
+    Status binary(const IngestRequest& request, const std::string& type) {
+        Attributes attributes;
+        for (const auto& [header, value] : request.ce_headers) attributes.emplace(header, Attribute{value, false});
         const auto version = attributes.find("specversion");
-        if (version == attributes.end() || version->second != "1.0") return reject({Errc::invalid_event, "expected 1.0", "header:ce-specversion"});
+        if (version == attributes.end() || version->second.text != "1.0") return bad("/specversion", "expected the header ce-specversion: 1.0");
         attributes.erase(version);
-        if (!request.content_type.empty()) attributes.insert_or_assign("datacontenttype", std::string(request.content_type));
-        Status done = success();
-        if (request.body.empty()) {
-            done = accept(request, 0, std::move(attributes), {}, event::DataKind::none);
-        } else if (is_json_type(type)) {
-            if (auto root = parse(request.body); !root) return reject(root.error());
-            done = accept(request, 0, std::move(attributes), minified, event::DataKind::json);
-        } else {
-            done = accept(request, 0, std::move(attributes), base64_token(request.body), event::DataKind::base64);
+        if (attributes.contains("datacontenttype")) return bad("/datacontenttype", "is the header Content-Type in binary mode");
+        if (!request.content_type.empty()) attributes.emplace("datacontenttype", Attribute{std::string(request.content_type), false});
+        if (request.body.empty()) return accept(request, 0, std::move(attributes), {}, event::DataKind::none);
+        if (is_json_type(type)) {
+            if (auto parsed = parse(request.body); !parsed) return below("/data", parsed.error());
+            return accept(request, 0, std::move(attributes), minified, event::DataKind::json);
         }
-        if (!done) reject(done.error());
+        encoded = "\"" + base64(as_bytes(request.body)) + "\"";
+        return accept(request, 0, std::move(attributes), encoded, event::DataKind::base64);
     }
 
     EventBuilder builder;
-    simdjson::dom::parser parser;
-    std::string padded, minified, whole;
-    std::vector<event::FoundValue> found;
+    JsonChecker checker;
+    std::string minified, whole;
+    std::string name;     // of the member at hand
+    std::string encoded;  // base64 data at hand
     Prepared out;
 };
 
