@@ -12,6 +12,7 @@ inline constexpr std::size_t request_target_max_bytes = 2048;
 inline constexpr std::size_t request_header_max_bytes = 16 * 1024;
 inline constexpr std::size_t ingest_body_max_bytes = 16 * 1024 * 1024;
 inline constexpr std::size_t control_body_max_bytes = 4 * 1024 * 1024;
+inline constexpr std::size_t control_json_depth_max = 64;  // of a body's objects and arrays
 inline constexpr std::size_t token_body_max_bytes = 8 * 1024;
 inline constexpr std::size_t upstream_response_max_bytes = 64 * 1024 * 1024;
 inline constexpr int request_header_timeout_ms = 10'000;
@@ -48,6 +49,9 @@ inline constexpr int heartbeat_interval_ms = 15'000;
 inline constexpr int sse_retry_ms = 1'000;
 inline constexpr int close_linger_ms = 2'000;            // for the peer to close too, once the last frame is written
 inline constexpr int stalled_write_timeout_ms = 60'000;  // a subscriber that takes no byte for so long is closed
+inline constexpr int subscriber_lag_max_ms = 600'000;    // behind the head for so long, once it had been there
+inline constexpr int delivery_pause_max_ms = 30'000;     // streams wait so long for a node that may not deliver
+inline constexpr int until_settles_ms = 1'000;           // after `until`: what was accepted just before it is readable by then
 inline constexpr std::size_t views_max_per_shard = 4096;
 
 // Policy

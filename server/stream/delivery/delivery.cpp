@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "server/ports/log.h"
 #include "server/stream/delivery/shard.h"
 
 namespace licet::stream {
@@ -43,7 +44,12 @@ class AllShards final : public Delivery {
     }
 
     void drain(std::function<void()> done) override {
-        const auto all = after_all(shards_.size(), std::move(done));
+        const auto all = after_all(shards_.size(), [this, done = std::move(done)] {
+            auto unused = meters_.abandon(services_.clock->utc_now());
+            // A journal that refuses leaves them to suspense: visible, and settled by the subscribers' cursors.
+            if (!unused.empty() && !services_.journal->append(std::move(unused), {})) log::error("delivery.intents_left_open");
+            if (done) done();
+        });
         for (auto& shard : shards_) shard->post([&shard, all] { shard->drain(all); });
     }
 

@@ -5,9 +5,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "base/guarded.h"
 #include "metering/contract_meter.h"
+#include "server/ports/usage_journal.h"
 #include "server/ports/usage_ledger.h"
 
 namespace licet::stream {
@@ -28,6 +30,8 @@ class Meters {
     [[nodiscard]] SharedMeter known(const ports::UsageOf& of) const;
     // Blocks on the ledger the first time: never on a shard thread.
     [[nodiscard]] Result<SharedMeter> get(const ports::UsageOf& of);
+    // For a node that stops in order, when nothing is sent any more: what was intended and not delivered, as records for the journal.
+    [[nodiscard]] std::vector<ports::UsageRecord> abandon(UtcMillis now);
 
   private:
     const Load load_;

@@ -18,7 +18,8 @@ void Session::gather() {
     const auto bounds = shard_.services().log->bounds(view_->position());
     const bool full = page_events_ >= request_.limit || own_->size() >= limits::pull_page_max_bytes || page_reads_ >= kPageReadsMax || until_reached_;
     if (full || next_ >= bounds.end) {
-        const bool wait = !full && page_events_ == 0 && shard_.now_ns() < page_deadline_ns_;
+        const bool over = request_.until.value != 0 && shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms;
+        const bool wait = !full && !over && page_events_ == 0 && shard_.now_ns() < page_deadline_ns_;
         if (!wait) return write_page();
         page_waiting_ = true;  // the next batch or the deadline goes on
         const auto left_ms = static_cast<int>((page_deadline_ns_ - shard_.now_ns()) / 1'000'000) + 1;

@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::size_t kWriteTurnBytes = 1024 * 1024;  // then others have their turn
 constexpr std::int64_t kMsNs = 1'000'000;
-// An event accepted just before `until` becomes readable only once its group is durable.
-constexpr std::int64_t kUntilSettlesMs = 1000;
 
 }  // namespace
 
@@ -57,11 +55,12 @@ void Session::write() {
     const std::uint64_t turn_start = at_;
     for (;;) {
         Tape& t = tape();
-        std::uint64_t limit = t.end();
+        if (ending_ && !under_way()) return end(ending_->code, ending_->reason);
+        std::uint64_t limit = ending_ ? under_way_end() : t.end();
         if (at_ < limit) {
             if (const Offset due = t.next_event(at_); due < t.head()) {
                 if (!shard_.delivering()) return;
-                limit = writable_until(t, due);
+                limit = std::min(limit, writable_until(t, due));
                 if (limit == at_) return shard_.awaits_intent(shared_from_this());
             }
         }
@@ -85,6 +84,8 @@ void Session::write() {
 void Session::wait_for_room() {
     blocked_ = true;
     progressed_ns_ = shard_.now_ns();
+    if (at_head_) behind_since_ns_ = progressed_ns_;
+    at_head_ = false;
     connection_->wait_writable([self = shared_from_this()](bool ok) {
         self->blocked_ = false;
         if (self->ended_) return;
@@ -123,8 +124,12 @@ void Session::next() {
         return;
     }
     if (request_.head_only) return linger();
-    if (until_reached_) return end(CloseCode::normal, "until");
-    if (live_) return;  // at the head: the next event wakes us
+    if (until_reached_) return finish(CloseCode::normal, "until");
+    if (live_) {  // at the head: the next event wakes us
+        at_head_ = true;
+        behind_since_ns_ = 0;
+        return;
+    }
     if (reading_) return;
     if (request_.until.value == 0) {
         Tape& live = view_->live(request_.format, shard_.services().log->bounds(view_->position()).end);
@@ -133,11 +138,10 @@ void Session::next() {
             at_ = live.position_of(next_);
             live_ = true;
             own_.reset();
-            if (at_ != live.end() || next_ != live.head()) write();
-            return;
+            return write();
         }
     } else if (next_ >= shard_.services().log->bounds(view_->position()).end) {
-        if (shard_.services().clock->utc_now().value >= request_.until.value + kUntilSettlesMs) end(CloseCode::normal, "until");
+        if (shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms) finish(CloseCode::normal, "until");
         return;
     }
     read_log();
@@ -151,13 +155,14 @@ void Session::read_log() {
             self->reading_ = false;
             if (self->ended_) return;
             if (!batch)
-                return self->end(CloseCode::internal, batch.error().code == Errc::gone ? "events are no longer kept" : "the log cannot be read");
+                return batch.error().code == Errc::gone ? self->finish(CloseCode::cursor_gone, "what comes next is no longer kept")
+                                                        : self->finish(CloseCode::internal, "the log cannot be read");
             self->took(**batch);
         });
     };
     if (!shard_.readers().submit(std::move(read))) {
         reading_ = false;
-        end(CloseCode::try_again_later, "too many reads wait for the log");
+        finish(CloseCode::try_again_later, "too many reads wait for the log");
     }
 }
 

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/stream/delivery/delivery.h"
@@ -26,8 +28,11 @@ class Session : public std::enable_shared_from_this<Session> {
     // The shard has new events, or may deliver (again), or an intent became durable.
     void advance();
     void tick(UtcMillis now, std::int64_t now_ns);
-    // Ends at a frame boundary with a reason, or at once where there is none.
+    // Ends now: with a reason and the cursor where a frame may be written, by a reset where none may (inside a frame, or the peer does not read). For
+    // what forbids every further byte.
     void end(CloseCode code, std::string_view reason);
+    // Ends when the frame under way is written, or by a reset when the peer does not take it in time. `reason` lives for ever.
+    void finish(CloseCode code, std::string_view reason);
 
     // Before the live tape drops bytes below `start`, or is restarted: leaves it, taking the rest of the frame under way along.
     void leave_live();
@@ -63,6 +68,14 @@ class Session : public std::enable_shared_from_this<Session> {
     void listen();  // streams: for the peer's close and control frames
     void on_readable();
     void write_control();
+    [[nodiscard]] std::string last_words(CloseCode code, std::string_view reason);
+    // Why it must end, looked at every second; nullopt: it need not.
+    struct Ending {
+        CloseCode code{};
+        std::string_view reason;
+    };
+    [[nodiscard]] std::optional<Ending> due_to_end(UtcMillis now, std::int64_t now_ns);
+    void abort();
 
     // Pull pages.
     void gather();
@@ -98,6 +111,11 @@ class Session : public std::enable_shared_from_this<Session> {
     bool started_ = false, ended_ = false, blocked_ = false, reading_ = false, until_reached_ = false;
     bool control_under_way_ = false;  // part of control_ is out, or TLS holds it
     std::int64_t progressed_ns_ = 0, wrote_ns_ = 0;
+    std::int64_t paused_ns_ = 0;        // since when the node may not deliver; 0: it may
+    std::int64_t behind_since_ns_ = 0;  // since when the peer keeps it from the head; 0: it does not, or it was never there
+    bool at_head_ = false;              // was at the head of the live tape, and has not been held up since
+    std::optional<Ending> ending_;
+    std::int64_t ending_deadline_ns_ = 0;
     // Pull.
     std::size_t page_events_ = 0;
     int page_reads_ = 0;

@@ -34,8 +34,7 @@ void Session::leave_live() {
 // A page is either written as it was decided or gathered again; there is no way to take back a Content-Length.
 bool Session::begin_page_anew() {
     if (at_ > 0 || connection_->pending_record() > 0) {
-        connection_->abort();
-        gone();
+        abort();
         return false;
     }
     own_ = std::make_unique<Tape>(metered_);
@@ -53,8 +52,7 @@ bool Session::on_subject(std::uint64_t subject) {
     if (!t.names(subject, at_)) return true;
     if (pull()) return begin_page_anew();
     if (under_way() && t.names_within(subject, at_, std::max(under_way_end(), at_ + 1))) {
-        connection_->abort();
-        gone();
+        abort();
         return false;
     }
     keep_frame_only();
@@ -68,8 +66,7 @@ bool Session::on_new_generation(std::shared_ptr<View> view) {
         if (pull()) {
             if (!begin_page_anew()) return false;
         } else if (!no_event && under_way()) {
-            connection_->abort();
-            gone();
+            abort();
             return false;
         } else if (!no_event) {
             keep_frame_only();

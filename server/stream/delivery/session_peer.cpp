@@ -2,6 +2,7 @@
 #include <array>
 
 #include "base/limits.h"
+#include "server/stream/delivery/cursor.h"
 #include "server/stream/delivery/session.h"
 #include "server/stream/delivery/shard.h"
 
@@ -21,7 +22,7 @@ Errc error_of(CloseCode code) {
         case CloseCode::service_restart:
             return Errc::draining;
         case CloseCode::try_again_later:
-            return Errc::overloaded;
+            return Errc::unavailable;
         default:
             return Errc::internal;
     }
@@ -74,14 +75,31 @@ void Session::write_control() {
     }
 }
 
+std::optional<Session::Ending> Session::due_to_end(UtcMillis now, std::int64_t now_ns) {
+    const auto over = [&](std::int64_t since_ns, std::int64_t limit_ms) { return now_ns - since_ns > limit_ms * kMsNs; };
+    if (now >= request_.authorised_until) return Ending{CloseCode::token_expired, "token expired"};
+    if (shard_.delivering()) {
+        paused_ns_ = 0;
+    } else {
+        if (behind_since_ns_ != 0) behind_since_ns_ = now_ns;  // its lag is not its own
+        if (paused_ns_ == 0) paused_ns_ = now_ns;
+        if (over(paused_ns_, limits::delivery_pause_max_ms)) return Ending{CloseCode::try_again_later, "this node may not deliver at the moment"};
+    }
+    if (blocked_ && behind_since_ns_ != 0 && over(behind_since_ns_, limits::subscriber_lag_max_ms))
+        return Ending{CloseCode::lagging, "slower than the stream"};
+    return std::nullopt;
+}
+
 void Session::tick(UtcMillis now, std::int64_t now_ns) {
     if (ended_ || !started_) return;
-    if (blocked_ && now_ns - progressed_ns_ > limits::stalled_write_timeout_ms * kMsNs) {
-        connection_->abort();
-        return gone();
+    const bool stalled = blocked_ && now_ns - progressed_ns_ > limits::stalled_write_timeout_ms * kMsNs;
+    if (stalled || (ending_ && now_ns > ending_deadline_ns_)) return abort();
+    if (!ending_)
+        if (const auto why = due_to_end(now, now_ns)) return finish(why->code, why->reason);
+    if (pull()) {
+        if (request_.until.value != 0) advance();  // it may have passed
+        return;
     }
-    if (pull()) return;
-    if (now >= request_.authorised_until) return end(CloseCode::token_expired, "token expired");
     if (request_.until.value != 0 && !reading_ && own_ && at_ == own_->end()) next();
     if (ended_ || blocked_ || !control_.empty() || now_ns - wrote_ns_ < limits::heartbeat_interval_ms * kMsNs) return;
     if (request_.format == WireFormat::websocket_json)
@@ -91,21 +109,40 @@ void Session::tick(UtcMillis now, std::int64_t now_ns) {
     write_control();
 }
 
+// The cursor covers what was withheld since the last event, as a page's does: who resumes from it misses nothing and need not be decided for again.
+std::string Session::last_words(CloseCode code, std::string_view reason) {
+    std::array<char, kCursorText> text{};
+    std::string_view cursor;
+    if (seal_cursor(shard_.siv(), {request_.product, {0}, stream_epoch_, next_}, text.data())) cursor = {text.data(), text.size()};
+    std::string out;
+    if (request_.format == WireFormat::sse)
+        append_sse_end(code, reason, cursor, out);
+    else
+        append_websocket_close(code, cursor.empty() ? std::string(reason) : std::string(reason) + "; cursor=" + std::string(cursor), out);
+    return out;
+}
+
 void Session::end(CloseCode code, std::string_view reason) {
     if (ended_) return;
     if (pull() && at_ == 0 && connection_->pending_record() == 0) started_ = false;  // nothing of the page is out: it can still be refused
     if (!started_) return refuse({error_of(code), std::string(reason), {}});
-    if (pull() || control_under_way_ || blocked_ || under_way()) {
-        connection_->abort();
-        return gone();
-    }
-    std::string last;
-    if (request_.format == WireFormat::websocket_json)
-        append_websocket_close(code, reason, last);
-    else
-        last = ": " + std::to_string(static_cast<int>(code)) + " " + std::string(reason) + "\n\n";
+    if (pull() || control_under_way_ || blocked_ || under_way()) return abort();
+    const std::string last = last_words(code, reason);
     (void)connection_->write_some({last.data(), last.size()});
     linger();
+}
+
+void Session::finish(CloseCode code, std::string_view reason) {
+    if (ended_ || ending_) return;
+    if (!started_ || pull()) return end(code, reason);
+    ending_ = Ending{code, reason};
+    ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;
+    write();
+}
+
+void Session::abort() {
+    connection_->abort();
+    gone();
 }
 
 void Session::refuse(Error error) {

@@ -6,6 +6,11 @@
 #include "server/ports/log.h"
 
 namespace licet::stream {
+namespace {
+
+constexpr std::string_view kNotInForce = "the contract is not in force";
+
+}  // namespace
 
 Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers,
              std::shared_ptr<const app::Snapshot> snapshot, std::function<void()> wake_all_shards)
@@ -34,8 +39,13 @@ void Shard::start_ticking() {
         if (error) return;
         const auto now = services_.clock->utc_now();
         const auto ns = now_ns();
+        retry_journal();
+        wake();  // whoever was to make the intent durable may have left
         const auto all = std::vector(sessions_.begin(), sessions_.end());
-        for (const auto& session : all) session->tick(now, ns);
+        for (const auto& session : all) {
+            if (!in_force(session->request().contract, now)) session->finish(CloseCode::policy_violation, kNotInForce);
+            session->tick(now, ns);
+        }
         if (!draining_) start_ticking();
     });
 }
@@ -124,14 +134,30 @@ void Shard::set_delivering(bool on) {
 void Shard::journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter) {
     ports::UsageRecord record{ports::UsageKind::intent,  of.contract, of.product, of.partition, of.stream_epoch, range.from, range.to, 0, 0,
                               services_.clock->utc_now()};
-    auto durable = [meter, range, wake = wake_all_shards_](const Status& status) {
+    auto durable = [this, meter, range, wake = wake_all_shards_](const Status& status) {
         meter->with([&](Meter& m) { status.ok() ? m.meter.intent_durable(range) : m.meter.intent_failed(range); });
+        if (!status) post([this] { journal_refused(); });
         wake();
     };
     if (services_.journal->append({record}, durable)) return;
     meter->with([&](Meter& m) { m.meter.intent_failed(range); });
-    if (!journal_failed_) log::error("delivery.journal_refused");
-    journal_failed_ = true;  // nothing leaves that could not be billed
+    journal_refused();
+}
+
+// Nothing leaves that could not be billed.
+void Shard::journal_refused() {
+    if (!journal_refused_) log::error("delivery.journal_refused");
+    journal_refused_ = true;
+}
+
+// What was delivered is noted before anything more is; then whoever waits asks for an intent again.
+void Shard::retry_journal() {
+    if (!journal_refused_) return;
+    journal_refused_ = false;
+    flush_delivered();
+    if (journal_refused_) return;
+    awaiting_intent_.clear();
+    flush_live();
 }
 
 void Shard::delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals) {
@@ -154,13 +180,17 @@ void Shard::flush_delivered() {
     journal_timer_set_ = false;
     std::vector<ports::UsageRecord> all;
     for (auto& [of, records] : pending_) all.insert(all.end(), records.begin(), records.end());
-    pending_.clear();
     if (all.empty()) return;
-    if (const auto done = services_.journal->append(std::move(all), {}); !done) {
-        // What was sent stays inside its intent: it becomes suspense, and this node sends nothing more.
-        log::error("delivery.journal_refused");
-        journal_failed_ = true;
-    }
+    if (services_.journal->append(std::move(all), {}))
+        pending_.clear();
+    else
+        journal_refused();  // kept: the next attempt brings them again
+}
+
+bool Shard::in_force(ContractNo no, UtcMillis now) const {
+    const auto* contract = snapshot_->contract(no);
+    return contract != nullptr && contract->state == ports::ContractState::active && contract->valid_from <= now &&
+           (contract->valid_until.value == 0 || now < contract->valid_until);
 }
 
 bool Shard::still_allowed(const ReadRequest& request, CloseCode& code, std::string_view& reason) const {
@@ -169,11 +199,9 @@ bool Shard::still_allowed(const ReadRequest& request, CloseCode& code, std::stri
     reason = "the token was revoked";
     if (client == nullptr || client->revoked || request.token_issued_at < client->tokens_valid_from) return false;
     const auto* contract = snapshot_->contract(request.contract);
-    const auto now = services_.clock->utc_now();
     code = CloseCode::policy_violation;
-    reason = "the contract is not in force";
-    return contract != nullptr && contract->state == ports::ContractState::active && contract->party == client->party &&
-           contract->valid_from <= now && (contract->valid_until.value == 0 || now < contract->valid_until);
+    reason = kNotInForce;
+    return contract != nullptr && contract->party == client->party && in_force(request.contract, services_.clock->utc_now());
 }
 
 void Shard::apply(const app::EpochChange& change) {
@@ -232,7 +260,7 @@ void Shard::apply_generation(bool consents) {
 void Shard::drain(std::function<void()> done) {
     draining_ = true;
     const auto all = std::vector(sessions_.begin(), sessions_.end());
-    for (const auto& session : all) session->end(CloseCode::service_restart, "this node is restarting: reconnect with the last cursor");
+    for (const auto& session : all) session->end(CloseCode::service_restart, "this node is restarting");
     flush_delivered();
     tick_timer_.cancel();
     journal_timer_.cancel();

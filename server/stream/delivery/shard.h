@@ -47,7 +47,7 @@ class Shard {
     [[nodiscard]] const DeliveryServices& services() const noexcept { return services_; }
     [[nodiscard]] Meters& meters() noexcept { return meters_; }
     [[nodiscard]] Readers& readers() noexcept { return readers_; }
-    [[nodiscard]] bool delivering() const noexcept { return delivering_ && !journal_failed_; }
+    [[nodiscard]] bool delivering() const noexcept { return delivering_ && !journal_refused_; }
     [[nodiscard]] std::int64_t now_ns() const noexcept { return services_.clock->monotonic_ns(); }
     [[nodiscard]] ports::Siv& siv() noexcept { return *tools_.siv; }
     // The view of a contract on a product under the current snapshot. Errors: no_contract, internal, overloaded.
@@ -65,6 +65,9 @@ class Shard {
     void flush_live();
     void flush_delivered();
     void start_ticking();
+    void journal_refused();
+    void retry_journal();
+    [[nodiscard]] bool in_force(ContractNo contract, UtcMillis now) const;
     [[nodiscard]] bool still_allowed(const ReadRequest& request, CloseCode& code, std::string_view& reason) const;
     void apply_subject(std::uint64_t subject);
     void apply_generation(bool consents);
@@ -77,7 +80,7 @@ class Shard {
     std::shared_ptr<const app::Snapshot> snapshot_;
     const std::function<void()> wake_all_shards_;
     ViewTools tools_;
-    bool delivering_ = true, journal_failed_ = false, draining_ = false, flush_posted_ = false;
+    bool delivering_ = true, journal_refused_ = false, draining_ = false, flush_posted_ = false;
 
     std::map<std::pair<ProductNo, std::string>, std::shared_ptr<View>> views_;  // product, view key
     std::unordered_set<std::shared_ptr<Session>> sessions_;
