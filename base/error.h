@@ -28,6 +28,9 @@ struct ErrorEntry {
 // `detail` may be shown to clients: no payload, token or subject id in it.
 // `pointer` is an RFC 6901 JSON Pointer (or "header:Name", "query:name") to the offending input, or empty.
 struct Error {
+    Error() = default;
+    // A constructor, not an aggregate: GCC 12 destroys aggregate temporaries of a co_await expression twice.
+    Error(Errc of, std::string why, std::string where) : code(of), detail(std::move(why)), pointer(std::move(where)) {}
     Errc code{};
     std::string detail;
     std::string pointer;
