@@ -12,6 +12,9 @@ namespace {
 // More subjects than this in one change: everything is decided again instead of searching each tape for each of them.
 constexpr std::size_t kSubjectsOneByOne = 16;
 
+// Also while nothing is due the clock is looked at so often: it may be set forward.
+constexpr std::int64_t kClockLookMs = 1000;
+
 }  // namespace
 
 Governance::Governance(Parts parts) : parts_(std::move(parts)), index_(std::make_shared<policy::ConsentIndex>()) {}
@@ -19,7 +22,8 @@ Governance::Governance(Parts parts) : parts_(std::move(parts)), index_(std::make
 Governance::~Governance() { stop(); }
 
 Status Governance::load() {
-    const std::lock_guard lock(refresh_mutex_);
+    const std::lock_guard one_at_a_time(refresh_mutex_);
+    const std::lock_guard lock(state_mutex_);  // the expirer has not started
     std::vector<SubjectKey> subjects;
     const auto revision = parts_.catalog->each_consent([&](const ports::ConsentRow& row) {
         take(row);
@@ -63,7 +67,7 @@ void Governance::start(std::shared_ptr<DataPlane> plane) {
 void Governance::stop() {
     parts_.catalog->stop_watching();
     {
-        const std::lock_guard lock(refresh_mutex_);
+        const std::lock_guard lock(state_mutex_);
         stopping_ = true;
         expiry_changed_.notify_all();
     }
@@ -71,19 +75,28 @@ void Governance::stop() {
 }
 
 Status Governance::refresh() {
-    const std::lock_guard lock(refresh_mutex_);
-    return refresh_locked();
-}
-
-Status Governance::refresh_locked() {
+    const std::lock_guard one_at_a_time(refresh_mutex_);
     const auto current = snapshot();
     const auto epochs = parts_.catalog->epochs();
     if (!epochs) return epochs.error();
     if (epochs->sum() <= current->epoch) return success();
-
-    // Consents first: the index is shared with the snapshots in use, and must hold a withdrawal before anyone is told of the epoch.
+    // All is read before any of it is taken: a change taken in part would be forgotten by the next attempt.
     const auto rows = parts_.catalog->consents_after(revision_);
     if (!rows) return rows.error();
+    const bool configured = epochs->global != current->global_epoch;
+    std::shared_ptr<const Snapshot> next;
+    if (configured) {
+        auto configuration = parts_.catalog->configuration();
+        if (!configuration) return configuration.error();
+        // It may be newer than the consents read above: its epoch is only claimed as far as both were read.
+        configuration->epochs.regional = std::min(configuration->epochs.regional, epochs->regional);
+        next = build_snapshot(*configuration, parts_.region, index_, parts_.vocabulary);
+    } else {
+        next = at_epoch(*current, epochs->sum());
+    }
+
+    const std::lock_guard lock(state_mutex_);
+    // Consents first: the index is shared with the snapshots in use, and must hold a withdrawal before anyone is told of the epoch.
     std::vector<SubjectKey> subjects;
     for (const auto& row : *rows) {
         take(row);
@@ -93,21 +106,9 @@ Status Governance::refresh_locked() {
     const UtcMillis now = parts_.clock->utc_now();
     for (const auto& subject : subjects) index_->set(subject, valid_purposes(subject, now));
     index_->set_revision(revision_);
-
-    if (epochs->global != current->global_epoch) {
-        const auto configuration = parts_.catalog->configuration();
-        if (!configuration) return configuration.error();
-        // The configuration may be newer than the consents read above: its epoch is only claimed as far as both were read.
-        auto claimed = *configuration;
-        claimed.epochs.regional = std::min(claimed.epochs.regional, epochs->regional);
-        auto next = build_snapshot(claimed, parts_.region, index_, parts_.vocabulary);
-        const auto epoch = next->epoch;
-        snapshot_.store(std::move(next));
-        give(epoch, subjects, true);
-    } else {
-        snapshot_.store(at_epoch(*current, epochs->sum()));
-        give(epochs->sum(), subjects, false);
-    }
+    const auto epoch = next->epoch;
+    snapshot_.store(std::move(next));
+    give(epoch, subjects, configured);
     expiry_changed_.notify_all();
     return success();
 }
@@ -143,35 +144,47 @@ Status Governance::hold(GovernanceEpoch epoch) {
 void Governance::take(const ports::ConsentRow& row) {
     const auto purpose = parts_.vocabulary->purpose(row.purpose);
     if (!purpose) return;  // a purpose this build does not know is consented to by nobody
+    const bool valid = row.status == "given" || row.status == "renewed";
+    Held next{*purpose, valid, row.valid_until, {row.revision, row.position}, std::nullopt};
+    if (row.withdrawn_revision != 0) next.withdrawn = {row.withdrawn_revision, row.withdrawn_position};
+    if (!valid) next.withdrawn = next.given;
     auto& held = registry_[row.subject];
     std::erase_if(held, [&](const Held& h) { return h.purpose == *purpose; });
-    held.push_back({*purpose, row.status == "given" || row.status == "renewed", row.valid_until, row.revision});
-    std::stable_sort(held.begin(), held.end(), [](const Held& a, const Held& b) { return a.revision < b.revision; });
+    held.push_back(next);
     if (row.valid_until.value != 0) expiries_.emplace(row.valid_until.value, row.subject);
 }
 
 // In the order they were recorded: consent for P covers what is below P; a withdrawal of P takes what is below P and, because consent above P would
-// still cover it, what is above.
+// still cover it, what is above. What a withdrawal took only a later consent gives back.
 policy::PurposeSet Governance::valid_purposes(const SubjectKey& subject, UtcMillis now) const {
     policy::PurposeSet valid;
     const auto at = registry_.find(subject);
     if (at == registry_.end()) return valid;
+    struct Step {
+        Held::Order order;
+        bool gives;
+        policy::PurposeId purpose;
+    };
+    std::vector<Step> steps;
     for (const auto& held : at->second) {
-        const bool expired = held.valid_until.value != 0 && held.valid_until <= now;
-        if (held.valid && !expired) {
-            valid.add_all(parts_.vocabulary->at_or_below(held.purpose));
-            continue;
-        }
-        if (held.valid) continue;  // ran out: it gives nothing, and takes nothing that another consent gives
-        const auto &below = parts_.vocabulary->at_or_below(held.purpose), &above = parts_.vocabulary->at_or_above(held.purpose);
-        for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
-            if (below.has({p}) || above.has({p})) valid.remove({p});
+        if (held.withdrawn) steps.push_back({*held.withdrawn, false, held.purpose});
+        // One that ran out gives nothing, and takes nothing that another consent gives.
+        if (held.valid && (held.valid_until.value == 0 || now < held.valid_until)) steps.push_back({held.given, true, held.purpose});
+    }
+    std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.order < b.order; });
+    for (const auto& step : steps) {
+        const auto &below = parts_.vocabulary->at_or_below(step.purpose), &above = parts_.vocabulary->at_or_above(step.purpose);
+        if (step.gives)
+            valid.add_all(below);
+        else
+            for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
+                if (below.has({p}) || above.has({p})) valid.remove({p});
     }
     return valid;
 }
 
 void Governance::expire_loop() {
-    std::unique_lock lock(refresh_mutex_);
+    std::unique_lock lock(state_mutex_);
     while (!stopping_) {
         const std::int64_t now = parts_.clock->utc_now().value;
         std::vector<SubjectKey> due;
@@ -181,7 +194,7 @@ void Governance::expire_loop() {
         }
         for (const auto& subject : due) index_->set(subject, valid_purposes(subject, {now}));
         if (!due.empty()) give(snapshot()->epoch, due, false);
-        const auto wait = expiries_.empty() ? std::int64_t{60'000} : std::clamp<std::int64_t>(expiries_.top().first - now, 1, 60'000);
+        const auto wait = expiries_.empty() ? kClockLookMs : std::clamp<std::int64_t>(expiries_.top().first - now, 1, kClockLookMs);
         expiry_changed_.wait_for(lock, std::chrono::milliseconds(wait));
     }
 }

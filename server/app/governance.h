@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <queue>
 #include <thread>
 #include <unordered_map>
@@ -46,15 +47,17 @@ class Governance {
     [[nodiscard]] Status hold(GovernanceEpoch epoch);
 
   private:
+    // What is recorded of one subject and purpose: the last consent, if that is the last word, and the last withdrawal.
     struct Held {
+        using Order = std::pair<std::uint64_t, std::uint64_t>;  // revision, position
         policy::PurposeId purpose;
         bool valid;
         UtcMillis valid_until;
-        std::uint64_t revision;
+        Order given;
+        std::optional<Order> withdrawn;
     };
     void take(const ports::ConsentRow& row);
     [[nodiscard]] policy::PurposeSet valid_purposes(const SubjectKey& subject, UtcMillis now) const;
-    [[nodiscard]] Status refresh_locked();
     void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration);
     void expire_loop();
 
@@ -63,9 +66,10 @@ class Governance {
     std::shared_ptr<policy::ConsentIndex> index_;
     std::shared_ptr<DataPlane> plane_;
 
-    // Lock order: refresh_mutex_, then nothing of ours.
-    std::mutex refresh_mutex_;
-    std::uint64_t revision_ = 0;
+    std::mutex refresh_mutex_;  // one catch-up at a time; held across catalog reads
+    // Taken under it or alone, never across I/O: consents must run out on time also while the catalog does not answer.
+    std::mutex state_mutex_;
+    std::uint64_t revision_ = 0;  // under refresh_mutex_
     std::unordered_map<SubjectKey, std::vector<Held>> registry_;
     using Expiry = std::pair<std::int64_t, SubjectKey>;
     std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;

@@ -89,6 +89,9 @@ struct ConsentRow {
     std::string status;          // given, renewed, withdrawn, expired
     UtcMillis valid_until{};     // value 0: open
     std::uint64_t revision = 0;  // of the change that recorded it: later ones prevail
+    std::uint64_t position = 0;  // within that change
+    // Of the last record that withdrew (or expired) this purpose, this one or one before it; 0: none did.
+    std::uint64_t withdrawn_revision = 0, withdrawn_position = 0;
 };
 
 // The governance epoch is the sum: the global part moves with the configuration and is replicated, the regional one with consents.
@@ -150,7 +153,7 @@ class Catalog {
     [[nodiscard]] virtual Result<Changed> add_policy_version(const std::string& name, const nlohmann::json& document, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> activate_policy(const std::string& name, std::uint32_t version, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> retire_policy(const std::string& name, const AuditEntry& audit) = 0;
-    // `revision` of the rows is assigned here; one revision and one epoch for all.
+    // Revision and position of the rows are assigned here; one revision and one epoch for all, in the order given.
     [[nodiscard]] virtual Result<Changed> put_consents(const std::vector<ConsentRow>& rows, const AuditEntry& audit) = 0;
 
     [[nodiscard]] virtual Result<std::vector<PolicyRow>> policies(const std::string& name) = 0;  // every version; empty name: of all policies

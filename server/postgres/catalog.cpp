@@ -23,8 +23,13 @@ PolicyRow policy_of(const pqxx::row& row) {
     return {row[0].as<std::string>(), row[1].as<std::uint32_t>(), row[2].as<std::string>(), json_of(row[3])};
 }
 
+constexpr const char* kConsents =
+    "SELECT subject, purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position FROM consents ";
+constexpr const char* kInOrder = " ORDER BY revision, position";
+
 ConsentRow consent_of(const pqxx::row& row) {
-    return {subject_of(row[0]), row[1].as<std::string>(), row[2].as<std::string>(), {row[3].as<std::int64_t>()}, row[4].as<std::uint64_t>()};
+    return {subject_of(row[0]),         row[1].as<std::string>(),   row[2].as<std::string>(),   {row[3].as<std::int64_t>()},
+            row[4].as<std::uint64_t>(), row[5].as<std::uint64_t>(), row[6].as<std::uint64_t>(), row[7].as<std::uint64_t>()};
 }
 
 class PgCatalog final : public Catalog {
@@ -84,9 +89,7 @@ class PgCatalog final : public Catalog {
             t.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
             const auto revision = t.exec1("SELECT consent_revision FROM regional_epoch")[0].as<std::uint64_t>();
             // A cursor: the registry may be far larger than what fits in one result.
-            t.exec(
-                "DECLARE all_consents NO SCROLL CURSOR FOR SELECT subject, purpose, status, valid_until, revision FROM consents ORDER BY revision, "
-                "position");
+            t.exec(std::string("DECLARE all_consents NO SCROLL CURSOR FOR ") + kConsents + kInOrder);
             for (;;) {
                 const auto rows = t.exec("FETCH 10000 FROM all_consents");
                 for (const auto& r : rows) take(consent_of(r));
@@ -96,14 +99,10 @@ class PgCatalog final : public Catalog {
     }
 
     Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) override {
-        return consent_rows(
-            "SELECT subject, purpose, status, valid_until, revision FROM consents WHERE subject = $1::bytea ORDER BY revision, position",
-            bytea_literal(subject));
+        return consent_rows("WHERE subject = $1::bytea", bytea_literal(subject));
     }
     Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) override {
-        return consent_rows(
-            "SELECT subject, purpose, status, valid_until, revision FROM consents WHERE revision > $1::bigint ORDER BY revision, position",
-            std::to_string(revision));
+        return consent_rows("WHERE revision > $1::bigint", std::to_string(revision));
     }
 
     Result<Changed> put_region(const Region& region, const AuditEntry& audit) override {
@@ -202,13 +201,19 @@ class PgCatalog final : public Catalog {
             for (std::size_t i = 0; i < rows.size(); ++i)
                 stream << std::make_tuple(i, bytea_literal(rows[i].subject), rows[i].purpose, rows[i].status, rows[i].valid_until.value);
             stream.complete();
-            // Of several rows for one subject and purpose the last one counts.
+            // Of several rows for one subject and purpose the last one counts, and the last withdrawal is kept beside it.
             t.exec_params(
-                "INSERT INTO consents (subject, purpose, status, valid_until, revision, position) "
-                "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint, ord FROM incoming "
-                "ORDER BY subject, purpose, ord DESC "
+                "INSERT INTO consents (subject, purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position) "
+                "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint, ord, "
+                "CASE WHEN gone IS NULL THEN 0 ELSE $1::bigint END, coalesce(gone, 0) "
+                "FROM (SELECT *, max(ord) FILTER (WHERE status IN ('withdrawn', 'expired')) OVER (PARTITION BY subject, purpose) AS gone "
+                "FROM incoming) AS numbered ORDER BY subject, purpose, ord DESC "
                 "ON CONFLICT (subject, purpose) DO UPDATE SET status = excluded.status, valid_until = excluded.valid_until, "
-                "revision = excluded.revision, position = excluded.position",
+                "revision = excluded.revision, position = excluded.position, "
+                "withdrawn_revision = CASE WHEN excluded.withdrawn_revision > 0 THEN excluded.withdrawn_revision ELSE consents.withdrawn_revision "
+                "END, "
+                "withdrawn_position = CASE WHEN excluded.withdrawn_revision > 0 THEN excluded.withdrawn_position ELSE consents.withdrawn_position "
+                "END",
                 changed.revision);
             changed.epoch = read_epochs(t).sum();
             return changed;
@@ -250,10 +255,10 @@ class PgCatalog final : public Catalog {
         if (result.affected_rows() == 0) throw Refused{{Errc::not_found, what, {}}};
     }
 
-    Result<std::vector<ConsentRow>> consent_rows(const char* sql, const std::string& parameter) {
+    Result<std::vector<ConsentRow>> consent_rows(const char* where, const std::string& parameter) {
         return pool_->transact("consents", [&](pqxx::work& t) {
             std::vector<ConsentRow> out;
-            for (const auto& r : t.exec_params(sql, parameter)) out.push_back(consent_of(r));
+            for (const auto& r : t.exec_params(std::string(kConsents) + where + kInOrder, parameter)) out.push_back(consent_of(r));
             return out;
         });
     }

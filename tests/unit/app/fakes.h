@@ -1,0 +1,298 @@
+// An in-memory catalog, cluster, data plane and clock for tests of the use cases. Private to this folder.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+#include "server/app/governance.h"
+#include "server/ports/catalog_json.h"
+
+namespace licet::testing {
+
+using nlohmann::json;
+
+class TestClock final : public Clock {
+  public:
+    UtcMillis utc_now() const noexcept override { return {now.load()}; }
+    std::int64_t monotonic_ns() const noexcept override { return now.load() * 1'000'000; }
+    std::atomic<std::int64_t> now{1'795'000'000'000};
+};
+
+inline SubjectKey subject(std::uint8_t n) {
+    SubjectKey key;
+    key.bytes.fill(n);
+    return key;
+}
+
+// One region's catalog. `away`: which reads fail, as when PostgreSQL is lost between two of them.
+class MemoryCatalog final : public ports::Catalog {
+  public:
+    ports::Configuration held;
+    std::vector<ports::ConsentRow> consents;  // in the order they were recorded
+    std::uint64_t revision = 0;
+    std::vector<ports::PolicyRow> rows;
+    std::vector<ports::AuditEntry> audited;
+    std::atomic<bool> epochs_away{false}, consents_away{false}, configuration_away{false};
+
+    Result<ports::Configuration> configuration() override {
+        if (configuration_away) return away();
+        const std::lock_guard lock(mutex_);
+        auto out = held;
+        for (const auto& p : rows)
+            if (p.state == "active") out.active_policies.push_back(p);
+        return out;
+    }
+    Result<ports::Epochs> epochs() override {
+        std::unique_lock lock(mutex_);
+        unblocked_.wait(lock, [&] { return !blocked_; });
+        if (epochs_away) return away();
+        return held.epochs;
+    }
+    Result<std::uint64_t> each_consent(const std::function<void(const ports::ConsentRow&)>& take) override {
+        const std::lock_guard lock(mutex_);
+        for (const auto& row : consents) take(row);
+        return revision;
+    }
+    Result<std::vector<ports::ConsentRow>> consents_of(const SubjectKey& key) override {
+        return select([&](const auto& row) { return row.subject == key; });
+    }
+    Result<std::vector<ports::ConsentRow>> consents_after(std::uint64_t after) override {
+        if (consents_away) return away();
+        return select([&](const auto& row) { return row.revision > after; });
+    }
+
+    Result<ports::Changed> put_region(const ports::Region& region, const ports::AuditEntry& audit) override {
+        return global(audit, [&](auto&) { put(held.regions, region, [&](const auto& r) { return r.name == region.name; }); });
+    }
+    Result<ports::Changed> put_product(const ports::Product& product, const json& mapping, const ports::AuditEntry& audit) override {
+        return global(audit, [&](ports::Changed& changed) {
+            const auto at = std::find_if(held.products.begin(), held.products.end(), [&](const auto& p) { return p.name == product.name; });
+            ports::Product next = product;
+            next.no = at == held.products.end() ? ProductNo{static_cast<std::uint32_t>(held.products.size() + 1)} : at->no;
+            if (at != held.products.end()) next.mappings = at->mappings;
+            if (!mapping.is_null() && (next.mappings.empty() || next.mappings.back() != mapping)) next.mappings.push_back(mapping);
+            next.mapping_version = static_cast<std::uint32_t>(next.mappings.size());
+            changed.number = next.no.value;
+            put(held.products, next, [&](const auto& p) { return p.name == product.name; });
+        });
+    }
+    Result<ports::Changed> put_party(const ports::Party& party, const ports::AuditEntry& audit) override {
+        return global(audit, [&](auto&) { put(held.parties, party, [&](const auto& p) { return p.name == party.name; }); });
+    }
+    Result<ports::Changed> put_contract(const ports::Contract& contract, const ports::AuditEntry& audit) override {
+        return global(audit, [&](ports::Changed& changed) {
+            auto next = contract;
+            const auto at = std::find_if(held.contracts.begin(), held.contracts.end(), [&](const auto& c) { return c.name == contract.name; });
+            next.no = at == held.contracts.end() ? ContractNo{static_cast<std::uint32_t>(held.contracts.size() + 1)} : at->no;
+            changed.number = next.no.value;
+            put(held.contracts, next, [&](const auto& c) { return c.name == contract.name; });
+        });
+    }
+    Result<ports::Changed> create_client(const ports::Client& client, const ports::AuditEntry& audit) override {
+        for (const auto& c : held.clients)
+            if (c.id == client.id) return Error{Errc::conflict, "a client of this id exists", "/id"};
+        return global(audit, [&](auto&) { held.clients.push_back(client); });
+    }
+    Result<ports::Changed> revoke_client(const std::string& id, const ports::AuditEntry& audit) override {
+        return on_client(id, audit, [](ports::Client& c) { c.revoked = true; });
+    }
+    Result<ports::Changed> revoke_tokens(const std::string& id, UtcMillis before, const ports::AuditEntry& audit) override {
+        return on_client(id, audit, [&](ports::Client& c) { c.tokens_valid_from = std::max(c.tokens_valid_from, before); });
+    }
+    Result<ports::Changed> add_policy_version(const std::string& name, const json& document, const ports::AuditEntry& audit) override {
+        return global(audit, [&](ports::Changed& changed) {
+            for (const auto& p : rows)
+                if (p.name == name) changed.number = std::max(changed.number, p.version);
+            rows.push_back({name, ++changed.number, "draft", document});
+        });
+    }
+    Result<ports::Changed> activate_policy(const std::string& name, std::uint32_t version, const ports::AuditEntry& audit) override {
+        return global(audit, [&](ports::Changed&) {
+            for (auto& p : rows)
+                if (p.name == name) p.state = p.version == version ? "active" : p.state == "active" ? "retired" : p.state;
+        });
+    }
+    Result<ports::Changed> retire_policy(const std::string& name, const ports::AuditEntry& audit) override {
+        return global(audit, [&](ports::Changed&) {
+            for (auto& p : rows)
+                if (p.name == name && p.state == "active") p.state = "retired";
+        });
+    }
+    Result<ports::Changed> put_consents(const std::vector<ports::ConsentRow>& given, const ports::AuditEntry& audit) override {
+        const std::lock_guard lock(mutex_);
+        audited.push_back(audit);
+        ++revision;
+        ++held.epochs.regional;
+        for (std::uint64_t position = 0; position < given.size(); ++position) {
+            auto row = given[position];
+            row.revision = revision;
+            row.position = position;
+            for (const auto& c : consents)
+                if (c.subject == row.subject && c.purpose == row.purpose)
+                    row.withdrawn_revision = c.withdrawn_revision, row.withdrawn_position = c.withdrawn_position;
+            if (row.status == "withdrawn" || row.status == "expired") row.withdrawn_revision = revision, row.withdrawn_position = position;
+            std::erase_if(consents, [&](const auto& c) { return c.subject == row.subject && c.purpose == row.purpose; });
+            consents.push_back(row);
+        }
+        return ports::Changed{held.epochs.sum(), 0, revision};
+    }
+    Result<std::vector<ports::PolicyRow>> policies(const std::string& name) override {
+        std::vector<ports::PolicyRow> out;
+        std::copy_if(rows.begin(), rows.end(), std::back_inserter(out), [&](const auto& p) { return name.empty() || p.name == name; });
+        return out;
+    }
+    Result<std::vector<ports::AuditLine>> audit(std::uint64_t after, std::size_t limit) override {
+        std::vector<ports::AuditLine> out;
+        for (std::uint64_t n = after; n < audited.size() && out.size() < limit; ++n)
+            out.push_back({n + 1, json{{"seq", n + 1}, {"action", audited[n].action}}.dump()});
+        return out;
+    }
+    Status record_audit(const ports::AuditEntry& entry) override {
+        audited.push_back(entry);
+        return success();
+    }
+    void watch(std::function<void()> changed) override { changed_ = std::move(changed); }
+    void stop_watching() override {}
+    void notify() const { changed_(); }
+
+    // While blocked, reading the epochs waits: a PostgreSQL that does not answer.
+    void block(bool on) {
+        const std::lock_guard lock(mutex_);
+        blocked_ = on;
+        unblocked_.notify_all();
+    }
+
+  private:
+    static Error away() { return {Errc::unavailable, "the catalog cannot be used", {}}; }
+    template <class Match>
+    Result<std::vector<ports::ConsentRow>> select(Match&& match) {
+        const std::lock_guard lock(mutex_);
+        std::vector<ports::ConsentRow> out;
+        std::copy_if(consents.begin(), consents.end(), std::back_inserter(out), match);
+        return out;
+    }
+    template <class Entries, class Entry, class Match>
+    static void put(Entries& entries, const Entry& entry, Match&& match) {
+        const auto at = std::find_if(entries.begin(), entries.end(), match);
+        if (at == entries.end())
+            entries.push_back(entry);
+        else
+            *at = entry;
+    }
+    template <class Change>
+    Result<ports::Changed> global(const ports::AuditEntry& audit, Change&& change) {
+        const std::lock_guard lock(mutex_);
+        ports::Changed changed;
+        change(changed);
+        audited.push_back(audit);
+        ++held.epochs.global;
+        changed.epoch = held.epochs.sum();
+        return changed;
+    }
+    template <class Change>
+    Result<ports::Changed> on_client(const std::string& id, const ports::AuditEntry& audit, Change&& change) {
+        const auto at = std::find_if(held.clients.begin(), held.clients.end(), [&](const auto& c) { return c.id == id; });
+        if (at == held.clients.end()) return Error{Errc::not_found, "no such client", {}};
+        return global(audit, [&](auto&) { change(*at); });
+    }
+
+    std::mutex mutex_;
+    std::condition_variable unblocked_;
+    bool blocked_ = false;
+    std::function<void()> changed_;
+};
+
+class TestCluster final : public ports::Cluster {
+  public:
+    void start(std::function<void(bool)>) override {}
+    void acknowledge(GovernanceEpoch epoch) override { acknowledged = std::max(acknowledged.load(), epoch.value); }
+    Result<std::vector<std::string>> await(GovernanceEpoch epoch, int) override {
+        if (away) return Error{Errc::unavailable, "away", {}};
+        std::vector<std::string> out = others;
+        if (acknowledged < epoch.value) out.push_back("self");
+        return out;
+    }
+    void stop() override {}
+    std::atomic<std::uint64_t> acknowledged{0};
+    std::vector<std::string> others;  // that have not acknowledged
+    bool away = false;
+};
+
+// Keeps what it was given; acknowledges at once unless told to hold back.
+class TestPlane final : public app::DataPlane {
+  public:
+    void apply(app::EpochChange change, std::function<void()> acknowledged) override {
+        const std::lock_guard lock(mutex_);
+        changes_.push_back(std::move(change));
+        changed_.notify_all();
+        if (hold_back)
+            waiting.push_back(std::move(acknowledged));
+        else
+            acknowledged();
+    }
+    std::vector<app::EpochChange> take() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(changes_, {});
+    }
+    // Waits until it was given something.
+    std::vector<app::EpochChange> await() {
+        std::unique_lock lock(mutex_);
+        REQUIRE(changed_.wait_for(lock, std::chrono::seconds(20), [&] { return !changes_.empty(); }));
+        return std::exchange(changes_, {});
+    }
+    bool hold_back = false;
+    std::vector<std::function<void()>> waiting;
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<app::EpochChange> changes_;
+};
+
+inline json mapping_document() {
+    return {{"attributes",
+             {{"id", {{"digest", true}}}, {"source", {{"constant", "/t"}}}, {"type", {{"constant", "t"}}}, {"datasubject", {{"pointer", "/user"}}}}},
+            {"fields", {{{"pointer", "/user"}, {"category", "pd:IPAddress"}}}}};
+}
+
+// A policy that permits `purpose` on every product; with `consent`, only of subjects who consented.
+inline json policy_document(const std::string& product, const char* purpose, bool consent = false) {
+    json constraints = json::array({{{"leftOperand", "purpose"}, {"operator", "isA"}, {"rightOperand", purpose}}});
+    if (consent) constraints.push_back({{"leftOperand", "licet:consent"}, {"operator", "eq"}, {"rightOperand", "valid"}});
+    return {{"@context", {"http://www.w3.org/ns/odrl.jsonld", "https://licet.dev/ns/odrl-profile/1"}},
+            {"@type", "Set"},
+            {"uid", "urn:licet:policy:test"},
+            {"profile", "https://licet.dev/ns/odrl-profile/1"},
+            {"conflict", "prohibit"},
+            {"permission", {{{"uid", "allow"}, {"target", "urn:licet:product:" + product}, {"action", "use"}, {"constraint", constraints}}}}};
+}
+
+struct Governed {
+    std::shared_ptr<MemoryCatalog> catalog = std::make_shared<MemoryCatalog>();
+    std::shared_ptr<TestCluster> cluster = std::make_shared<TestCluster>();
+    std::shared_ptr<TestPlane> plane = std::make_shared<TestPlane>();
+    std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
+    std::shared_ptr<const policy::Vocabulary> vocabulary = policy::builtin_vocabulary();
+    std::shared_ptr<app::Governance> governance;
+
+    Governed() {
+        catalog->held.epochs = {1, 0};
+        governance = std::make_shared<app::Governance>(app::Governance::Parts{"eu", catalog, cluster, vocabulary, clock});
+    }
+    ~Governed() { governance->stop(); }
+    void start() {
+        REQUIRE(governance->load());
+        governance->start(plane);
+    }
+    void consent(std::vector<ports::ConsentRow> rows) { REQUIRE(catalog->put_consents(rows, {"dpo", "consent.record", "consents", {}})); }
+    [[nodiscard]] bool valid(const SubjectKey& key, const char* purpose) const {
+        return governance->snapshot()->consents->valid_purposes(key).has(vocabulary->purpose(purpose).value());
+    }
+};
+
+}  // namespace licet::testing
