@@ -23,6 +23,9 @@ struct Actor {
     std::vector<std::string> roles;
 };
 
+// Whether the pointers of mistakes start with the number of the record.
+enum class Numbered : bool { no, yes };
+
 struct Reply {
     int status = 200;
     nlohmann::json body;
@@ -72,7 +75,7 @@ class Admin {
     [[nodiscard]] Result<Reply> activate_policy(const Actor& actor, const std::string& name, std::string_view version);
     [[nodiscard]] Result<Reply> retire_policy(const Actor& actor, const std::string& name);
 
-    [[nodiscard]] Result<Reply> record_consents(const Actor& actor, const std::vector<json>& records);
+    [[nodiscard]] Result<Reply> record_consents(const Actor& actor, const std::vector<json>& records, Numbered numbered = Numbered::no);
     [[nodiscard]] Result<Reply> withdraw_consent(const Actor& actor, const json& body);
     [[nodiscard]] Result<Reply> query_consent(const Actor& actor, const json& body);
 

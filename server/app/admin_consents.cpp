@@ -37,12 +37,12 @@ Result<std::vector<ports::ConsentRow>> Admin::consent_rows(const json& record, c
     return rows;
 }
 
-Result<Reply> Admin::record_consents(const Actor& actor, const std::vector<json>& records) {
+Result<Reply> Admin::record_consents(const Actor& actor, const std::vector<json>& records, Numbered numbered) {
     if (records.empty()) return Error{Errc::invalid_document, "expected at least one consent record", {}};
     if (records.size() > kConsentsPerRequest) return Error{Errc::body_too_large, "more than " + std::to_string(kConsentsPerRequest) + " records", {}};
     std::vector<ports::ConsentRow> rows;
     for (std::size_t i = 0; i < records.size(); ++i) {
-        auto one = consent_rows(records[i], records.size() == 1 ? std::string() : "/" + std::to_string(i));
+        auto one = consent_rows(records[i], numbered == Numbered::yes ? "/" + std::to_string(i) : std::string());
         if (!one) return one.error();
         rows.insert(rows.end(), one->begin(), one->end());
     }
@@ -79,6 +79,7 @@ Result<Reply> Admin::query_consent(const Actor& actor, const json& body) {
     Fields fields(body);
     const auto subject = fields.text("subject", kSubjectMaxBytes);
     const auto controller = fields.slug("controller");
+    if (fields.ok() && now()->party(controller) == nullptr) fields.fail("controller", "no such party");
     if (auto error = fields.finish()) return *error;
     const SubjectKey key = parts_.subject_digest(controller, subject);
     const auto rows = parts_.catalog->consents_of(key);
@@ -101,6 +102,7 @@ Result<Offset> Admin::find_event(const Snapshot& snapshot, const ProductEntry& p
     const ports::LogPosition position{product.product.no, {0}};
     const int ways = !query.offset.empty() + !query.cursor.empty() + !query.event.empty();
     if (ways != 1) return Error{Errc::invalid_parameter, "name one event: by offset, by cursor, or by source and event", "query:event"};
+    if (query.event.empty() && !query.source.empty()) return Error{Errc::invalid_parameter, "goes with event", "query:source"};
     if (!query.event.empty()) {
         if (query.source.empty()) return Error{Errc::invalid_parameter, "the CloudEvents source goes with the id", "query:source"};
         return parts_.log->find(position, parts_.event_digest(product.product.no, query.source, query.event));

@@ -6,6 +6,17 @@ namespace licet::app {
 
 using nlohmann::json;
 
+namespace {
+
+// RFC 6901: a reference token of a pointer.
+std::string escaped(const std::string& key) {
+    std::string out;
+    for (const char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+    return out;
+}
+
+}  // namespace
+
 Fields::Fields(const json& object, std::string at) : object_(object), at_(std::move(at)) {
     if (!object.is_object()) error_ = Error{Errc::invalid_document, "expected an object", at_};
 }
@@ -86,7 +97,7 @@ const json* Fields::any(const char* key) { return find(key); }
 std::optional<Error> Fields::finish() {
     if (!error_)
         for (const auto& [key, value] : object_.items())
-            if (!asked_.contains(key)) fail(key, "unknown member");
+            if (!asked_.contains(key)) fail(key.size() > 256 ? std::string() : escaped(key), "unknown member");
     return error_;
 }
 

@@ -23,7 +23,10 @@ std::vector<std::string> split(std::string_view text) {
 
 Error refused(const char* why) { return {Errc::invalid_token, why, "header:Authorization"}; }
 
+// "read:*" grants "read:" and a product's name, and nothing that could not be one.
 bool grants(const std::vector<std::string>& scopes, std::string_view wanted) {
+    const auto colon = wanted.find(':');
+    if (colon == std::string_view::npos || !(wanted.substr(colon + 1) == "*" || valid_slug(wanted.substr(colon + 1)))) return false;
     return std::any_of(scopes.begin(), scopes.end(), [&](const std::string& s) {
         return s == wanted || (s.ends_with(":*") && wanted.starts_with(std::string_view(s).substr(0, s.size() - 1)));
     });

@@ -18,11 +18,13 @@ Result<VerifiedAudit> verify_audit(std::istream& lines, const ports::Crypto& cry
             return line.is_object() && line.contains(key) && line[key].is_string() ? line[key].get<std::string>() : std::string();
         };
         if (!line.is_object() || !line.contains("seq") || !line["seq"].is_number_unsigned()) return failed("not an audit line");
+        // What is read must be what was hashed: no member twice, no other spelling.
+        if (line.dump(-1, ' ', false, json::error_handler_t::replace) != text) return failed("it is not as it was written");
         const std::string hash = string_at("hash"), signature = string_at("signature"), prev = string_at("prev");
         const auto sequence = line["seq"].get<std::uint64_t>();
         line.erase("hash");
         line.erase("signature");
-        const auto digest = crypto.sha256(as_bytes(line.dump()));
+        const auto digest = crypto.sha256(as_bytes(line.dump(-1, ' ', false, json::error_handler_t::replace)));
         if (hex(digest) != hash) return failed("its content does not match its hash");
         const auto raw = parse_base64url(signature);
         if (!raw || !verifier.verify(digest, as_bytes(*raw))) return failed("its signature does not verify");
