@@ -1,0 +1,13 @@
+// What a subscriber got, looked at byte by byte: every consented event once and in order, nothing else, and no address in clear.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace licet::bench {
+
+// `frames`: WebSocket frames of `frame_bytes` each, of the consented ones among events [first, first + count). Dies when anything differs. Returns
+// the bytes of the data members: what is billed.
+std::uint64_t check_frames(std::string_view frames, std::uint64_t frame_bytes, std::uint64_t first, std::uint64_t count);
+
+}  // namespace licet::bench

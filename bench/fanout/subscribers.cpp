@@ -1,0 +1,51 @@
+#include "bench/fanout/subscribers.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <new>
+
+#include "bench/support/machine.h"
+
+namespace licet::bench {
+
+Subscribers::Subscribers(int core, const std::string& secret) {
+    void* memory = ::mmap(nullptr, sizeof(SharedPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int pair[2];
+    if (memory == MAP_FAILED || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) die("cannot share memory");
+    page_ = static_cast<SharedPage*>(memory);
+    new (&page_->batches_read) std::atomic<std::uint64_t>(0);
+    child_ = ::fork();
+    if (child_ < 0) die("cannot fork");
+    if (child_ == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ::close(pair[0]);
+        pin_to(core);
+        read_for_ever(*page_, pair[1], secret);
+    }
+    ::close(pair[1]);
+    link_ = pair[0];
+}
+
+Subscribers::~Subscribers() {
+    ::close(link_);
+    ::waitpid(child_, nullptr, 0);
+    ::munmap(page_, sizeof(SharedPage));
+}
+
+void Subscribers::tell(const Round& round) {
+    page_->batches_read.store(0, std::memory_order_release);
+    if (::send(link_, &round, sizeof round, MSG_NOSIGNAL) != sizeof round) die("the subscribers are gone");
+}
+
+Outcome Subscribers::wait() {
+    Outcome out;
+    if (::recv(link_, &out, sizeof out, 0) != sizeof out) die("the subscribers are gone");
+    return out;
+}
+
+}  // namespace licet::bench

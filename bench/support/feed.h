@@ -1,0 +1,64 @@
+// The feed the benchmarks publish: small edits of which every one names a person by IP address, and one in eight a person without consent.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace licet::bench {
+
+inline constexpr const char* kProduct = "edits";
+inline constexpr std::uint64_t kSubjects = 4096;
+inline constexpr std::uint64_t kConsentedOf = 8, kConsented = 7;  // seven in eight
+
+inline std::uint64_t subject_of(std::uint64_t n) { return n % kSubjects; }
+inline bool consented(std::uint64_t subject) { return subject % kConsentedOf < kConsented; }
+
+inline std::string subject_name(std::uint64_t subject) {
+    char text[32];
+    std::snprintf(text, sizeof text, "10.20.%03u.%03u", static_cast<unsigned>(100 + subject / 64), static_cast<unsigned>(100 + subject % 64));
+    return text;
+}
+
+inline std::string event_id(std::uint64_t n) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%08llu", static_cast<unsigned long long>(n));
+    return text;
+}
+
+// One plain JSON document; `pad` characters of filling.
+inline std::string document(std::uint64_t n, std::size_t pad) {
+    std::string out = R"({"n":")" + event_id(n) + R"(","user":")" + subject_name(subject_of(n)) + R"(","p":")";
+    out.append(pad, 'x');
+    out += "\"}";
+    return out;
+}
+
+inline nlohmann::json mapping_document() {
+    return nlohmann::json::parse(R"({
+        "attributes": {"id": {"pointer": "/n"}, "source": {"constant": "/e"}, "type": {"constant": "edit"}, "license": {"constant": "CC-BY-4.0"},
+                       "jurisdiction": {"constant": "DE"}, "datasubject": {"pointer": "/user", "infoType": "IP_ADDRESS"}},
+        "fields": [{"pointer": "/user", "category": "pd:IPAddress", "infoType": "IP_ADDRESS"}]})");
+}
+
+inline constexpr const char* kPurpose = "dpv:ServiceOptimisation";
+
+// Purpose, licence and consent are asked of every event; marketing is prohibited; IP addresses leave as keyed hashes.
+inline nlohmann::json policy_document() {
+    return nlohmann::json::parse(R"({
+        "@context": ["http://www.w3.org/ns/odrl.jsonld", "https://licet.dev/ns/odrl-profile/1"],
+        "@type": "Set", "uid": "urn:licet:policy:bench", "profile": "https://licet.dev/ns/odrl-profile/1", "conflict": "prohibit",
+        "permission": [{
+            "uid": "urn:licet:rule:bench:service", "target": "urn:licet:product:edits", "action": "use",
+            "constraint": [
+                {"leftOperand": "purpose", "operator": "isA", "rightOperand": "dpv:ServiceOptimisation"},
+                {"leftOperand": "licet:licence", "operator": "isAnyOf", "rightOperand": ["CC-BY-4.0", "CC-BY-SA-4.0"]},
+                {"leftOperand": "licet:consent", "operator": "eq", "rightOperand": "valid"}],
+            "duty": [{"action": "licet:transform", "licet:transform": "cryptoHash", "licet:infoType": "IP_ADDRESS"}]}],
+        "prohibition": [{
+            "uid": "urn:licet:rule:bench:no-marketing", "target": "urn:licet:product:edits", "action": "use",
+            "constraint": [{"leftOperand": "purpose", "operator": "isA", "rightOperand": "dpv:Marketing"}]}]})");
+}
+
+}  // namespace licet::bench

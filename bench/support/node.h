@@ -1,0 +1,41 @@
+// A node of one shard in this process: the real edge, ingest, RocksDB log, policy, delivery, fsynced journal and usage flusher, wired as `licet
+// serve` wires them. What it lacks: TLS, PostgreSQL (configuration is built in memory, the ledger is MemoryLedger), Redis and the control plane.
+// Every thread it starts runs on the core its maker is pinned to.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bench/support/memory_ledger.h"
+
+namespace licet::bench {
+
+struct NodeOptions {
+    std::string directory;   // made and removed by the caller
+    std::string secret;      // of every client
+    unsigned contracts = 1;  // contract i is of party i, read by client "reader-i"; they share one view. "publisher" writes.
+};
+
+class Node {
+  public:
+    virtual ~Node() = default;
+    [[nodiscard]] static std::unique_ptr<Node> start(const NodeOptions& options);  // dies when it cannot
+    [[nodiscard]] virtual std::uint16_t port() const = 0;
+    // Ends the streams, journals what they delivered, brings it into the ledger.
+    virtual void stop() = 0;
+    [[nodiscard]] virtual MemoryLedger::Sum billed() const = 0;
+};
+
+// A fresh directory under the build or temporary directory; removed with its content by the destructor.
+class ScratchDirectory {
+  public:
+    ScratchDirectory();
+    ~ScratchDirectory();
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+  private:
+    std::string path_;
+};
+
+}  // namespace licet::bench
