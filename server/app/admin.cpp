@@ -35,6 +35,19 @@ std::optional<Error> check_name(const std::string& name) {
     return Error{Errc::invalid_parameter, "a name is 1-64 characters of a-z 0-9 . _ - starting with a letter or digit", "path:name"};
 }
 
+// What redirects are built on: nothing that could end a header, a URL's authority or its path early. Plain HTTP is for loopback.
+bool valid_endpoint(std::string_view url) {
+    std::string_view rest = url;
+    const bool plain = url.starts_with("http://127.");
+    if (!plain && !url.starts_with("https://")) return false;
+    rest.remove_prefix(plain ? 7 : 8);
+    const auto host = rest.substr(0, rest.find('/'));
+    if (host.empty() || rest.ends_with("/")) return false;
+    if (plain && host.find_first_not_of("0123456789.:") != std::string_view::npos) return false;
+    return std::all_of(rest.begin(), rest.end(),
+                       [](char c) { return c > 0x20 && c < 0x7f && std::string_view("\"#<>?@\\^`{|}").find(c) == std::string_view::npos; });
+}
+
 void check_decimal(Fields& price, const char* key, std::string& into, std::size_t decimals) {
     into = price.text(key, 40);
     const auto value = metering::Decimal::parse(into);
@@ -62,8 +75,7 @@ Result<Reply> Admin::put_region(const Actor& actor, const std::string& name, con
     if (auto error = check_name(name)) return *error;
     Fields fields(body);
     const ports::Region region{name, fields.text("endpoint", 512)};
-    if (!region.endpoint.starts_with("https://") && !region.endpoint.starts_with("http://127.")) fields.fail("endpoint", "expected an https:// URL");
-    if (region.endpoint.ends_with("/")) fields.fail("endpoint", "expected no slash at the end");
+    if (!valid_endpoint(region.endpoint)) fields.fail("endpoint", "expected an https:// URL without query, fragment or a slash at the end");
     if (auto error = fields.finish()) return *error;
     return held(parts_.catalog->put_region(region, {actor.client, "region.put", name, body}), ports::to_json(region));
 }

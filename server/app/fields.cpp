@@ -15,6 +15,12 @@ std::string escaped(const std::string& key) {
     return out;
 }
 
+bool has_control_characters(const std::string& text) {
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) < 0x20) return true;
+    return false;
+}
+
 }  // namespace
 
 Fields::Fields(const json& object, std::string at) : object_(object), at_(std::move(at)) {
@@ -38,8 +44,7 @@ std::string Fields::optional_text(const char* key, std::size_t max_bytes) {
     if (!value->is_string()) return fail(key, "expected a string"), "";
     const auto& text = value->get_ref<const std::string&>();
     if (text.size() > max_bytes) return fail(key, "longer than " + std::to_string(max_bytes) + " bytes"), "";
-    for (const char c : text)
-        if (static_cast<unsigned char>(c) < 0x20) return fail(key, "control characters are not allowed"), "";
+    if (has_control_characters(text)) return fail(key, "control characters are not allowed"), "";
     return text;
 }
 
@@ -73,6 +78,10 @@ std::vector<std::string> Fields::texts(const char* key, std::size_t max_items) {
             fail(std::string(key) + "/" + std::to_string(i), "expected a string of 1 to 256 bytes");
             return out;
         }
+        if (has_control_characters(item.get_ref<const std::string&>())) {
+            fail(std::string(key) + "/" + std::to_string(i), "control characters are not allowed");
+            return out;
+        }
         out.push_back(item.get<std::string>());
     }
     return out;
@@ -83,6 +92,8 @@ UtcMillis Fields::time(const char* key) {
     if (text.empty()) return {};
     const auto at = parse_rfc3339(text);
     if (!at) fail(key, "expected an RFC 3339 date-time");
+    // 0 stands for "open": a bound given must not become none.
+    if (at && at->value <= 0) fail(key, "expected a time after 1970-01-01T00:00:00Z");
     return at.value_or(UtcMillis{});
 }
 

@@ -6,9 +6,13 @@
 #include <pistache/peer.h>
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 #include "base/bounded_queue.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "server/control/routes.h"
 #include "server/ports/log.h"
@@ -17,6 +21,8 @@ namespace licet::control {
 namespace {
 
 namespace http = Pistache::Http;
+
+constexpr std::chrono::seconds kLastAnswersWait{1};
 
 // Pistache sends only headers that are classes of their own.
 class TextHeader : public http::Header::Header {
@@ -53,14 +59,16 @@ Answer problem(const Error& error, const std::string& request_id) {
     return {entry.http_status, "application/problem+json", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
 }
 
-void send(http::ResponseWriter& response, const Answer& answer, const std::string& request_id, const std::string& allow = {}) {
+// May throw: when the connection is gone.
+Pistache::Async::Promise<ssize_t> send(http::ResponseWriter& response, const Answer& answer, const std::string& request_id,
+                                       const std::string& allow = {}) {
     response.headers().add(std::make_shared<TextHeader>("Licet-Request-Id", request_id));
     response.headers().add(std::make_shared<TextHeader>("Content-Type", answer.content_type));
     response.headers().add(std::make_shared<TextHeader>("Cache-Control", "no-store"));
     if (!allow.empty()) response.headers().add(std::make_shared<TextHeader>("Allow", allow));
     if (answer.status == 503) response.headers().add(std::make_shared<TextHeader>("Retry-After", "1"));
     if (answer.status == 401) response.headers().add(std::make_shared<TextHeader>("WWW-Authenticate", "Bearer"));
-    response.send(static_cast<http::Code>(answer.status), answer.body);
+    return response.send(static_cast<http::Code>(answer.status), answer.body);
 }
 
 class RunningControl;
@@ -103,41 +111,60 @@ class RunningControl final : public Control {
     std::uint16_t port() const noexcept override { return port_; }
 
     void stop() override {
+        stopping_ = true;
         queue_.close();
         for (auto& thread : pool_)
             if (thread.joinable()) thread.join();
+        {
+            // What was answered is still on its way through Pistache's threads.
+            std::unique_lock lock(unsent_mutex_);
+            all_sent_.wait_for(lock, kLastAnswersWait, [&] { return unsent_ == 0; });
+        }
         if (endpoint_) endpoint_->shutdown();
         endpoint_.reset();
     }
 
-    // On a Pistache thread: checks what needs no use case, queues the rest.
+    // On a Pistache thread. What an exception says would be sent to the client, so none leaves.
     void accept(const http::Request& request, http::ResponseWriter response) {
+        try {
+            take(request, std::move(response));
+        } catch (const std::exception&) {
+            log::error("control.request_failed");
+        } catch (...) {
+            log::error("control.request_failed");
+        }
+    }
+
+  private:
+    // Checks what needs no use case, queues the rest.
+    void take(const http::Request& request, http::ResponseWriter response) {
         const auto header = [&](const char* name) {
             const auto raw = request.headers().tryGetRaw(name);
             return raw ? raw->value() : std::string();
         };
         const std::string request_id = header("Licet-Request-Id");
+        const auto refuse = [&](const Error& error, const std::string& allow = {}) { send(response, problem(error, request_id), request_id, allow); };
         const std::string secret = header("Licet-Boot-Secret");
         if (!services_.crypto->equal(as_bytes(secret), as_bytes(options_.boot_secret)))
-            return send(response, problem({Errc::forbidden, "reachable through the edge only", {}}, request_id), request_id);
-        std::string method = http::methodString(request.method());
-        auto found = match(method, request.resource());
-        if (found.route == nullptr) {
-            const Error error = found.allow.empty() ? Error{Errc::not_found, "no such resource", {}}
-                                                    : Error{Errc::method_not_allowed, "allowed here: " + found.allow, {}};
-            return send(response, problem(error, request_id), request_id, found.allow);
-        }
+            return refuse({Errc::forbidden, "reachable through the edge only", {}});
+        auto found = match(http::methodString(request.method()), request.resource());
+        if (found.route == nullptr)
+            return found.allow.empty() ? refuse({Errc::not_found, "no such resource", {}})
+                                       : refuse({Errc::method_not_allowed, "allowed here: " + found.allow, {}}, found.allow);
         Call call{services_, {}, std::move(found.path), {}, header("Content-Type"), request.body()};
-        if (auto error = query_of(request, *found.route, call)) return send(response, problem(*error, request_id), request_id);
-        if (auto error = authorise(*found.route, header("Licet-Client"), call)) return send(response, problem(*error, request_id), request_id);
+        if (auto error = query_of(request, *found.route, call)) return refuse(*error);
+        if (auto error = authorise(*found.route, header("Licet-Client"), call)) return refuse(*error);
+        if (const auto name = call.path.find("name"); name != call.path.end() && !valid_slug(name->second))
+            return refuse({Errc::invalid_parameter, "a name is 1-64 characters of a-z 0-9 . _ - starting with a letter or digit", "path:name"});
         // A deferred answer would otherwise be cut by Pistache's own timeout.
         if (const auto peer = response.getPeer()) peer->setIdle(true);
         auto job = std::make_unique<Job>(Job{std::move(call), found.route, request_id, std::move(response)});
-        if (!queue_.try_push(std::move(job)))
-            send(job->response, problem({Errc::overloaded, "too many requests wait for the control plane", {}}, request_id), request_id);
+        if (queue_.try_push(std::move(job))) return;
+        const Error busy = stopping_ ? Error{Errc::draining, "this node is going away", {}}
+                                     : Error{Errc::overloaded, "too many requests wait for the control plane", {}};
+        finish(*job, problem(busy, request_id));
     }
 
-  private:
     static std::optional<Error> query_of(const http::Request& request, const Route& route, Call& call) {
         for (auto at = request.query().parameters_begin(); at != request.query().parameters_end(); ++at) {
             auto key = percent_decode(at->first, true), value = percent_decode(at->second, true);
@@ -171,23 +198,44 @@ class RunningControl final : public Control {
     void work() {
         while (auto job = queue_.pop()) {
             Job& j = **job;
-            Answer answer;
-            try {
-                auto result = j.route->run(j.call);
-                answer = result ? *std::move(result) : problem(result.error(), j.request_id);
-            } catch (const std::exception&) {
-                // A use case has no business throwing; what it said may quote input, so only that it did is logged.
-                log::error("control.use_case_threw", {{"route", j.route->path}, {"request_id", j.request_id}});
-                answer = problem({Errc::internal, "the request failed", {}}, j.request_id);
-            }
+            const Answer answer = run(j);
             log::info("control.request", {{"route", j.route->path},
                                           {"method", j.route->method},
                                           {"status", answer.status},
                                           {"client", j.call.actor.client},
                                           {"request_id", j.request_id}});
-            if (const auto peer = j.response.getPeer()) peer->setIdle(false);
-            send(j.response, answer, j.request_id);
+            finish(j, answer);
         }
+    }
+
+    static Answer run(Job& job) {
+        try {
+            auto result = job.route->run(job.call);
+            return result ? *std::move(result) : problem(result.error(), job.request_id);
+        } catch (const std::exception&) {
+        } catch (...) {
+        }
+        // A use case has no business throwing; what it said may quote input, so only that it did is logged.
+        log::error("control.use_case_threw", {{"route", job.route->path}, {"request_id", job.request_id}});
+        return problem({Errc::internal, "the request failed", {}}, job.request_id);
+    }
+
+    void finish(Job& job, const Answer& answer) {
+        count_unsent(+1);
+        try {
+            if (const auto peer = job.response.getPeer()) peer->setIdle(false);
+            send(job.response, answer, job.request_id)
+                .then([this](ssize_t) { count_unsent(-1); }, [this](std::exception_ptr&) { count_unsent(-1); });
+        } catch (const std::exception&) {
+            count_unsent(-1);
+            log::warn("control.answer_not_sent", {{"route", job.route->path}, {"request_id", job.request_id}});
+        }
+    }
+
+    void count_unsent(int change) {
+        const std::lock_guard lock(unsent_mutex_);
+        unsent_ += change;
+        if (unsent_ == 0) all_sent_.notify_all();
     }
 
     const ControlOptions options_;
@@ -196,6 +244,10 @@ class RunningControl final : public Control {
     std::unique_ptr<http::Endpoint> endpoint_;
     std::uint16_t port_ = 0;
     std::vector<std::thread> pool_;
+    std::atomic<bool> stopping_{false};
+    std::mutex unsent_mutex_;
+    std::condition_variable all_sent_;
+    int unsent_ = 0;
 };
 
 void Handler::onRequest(const http::Request& request, http::ResponseWriter response) { control_->accept(request, std::move(response)); }

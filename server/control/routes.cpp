@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "server/control/body.h"
 
 namespace licet::control {
 namespace {
@@ -18,33 +19,30 @@ Result<Answer> answer(Result<Reply> reply) {
 
 // The body as JSON; its media type must say so.
 Result<json> body_of(const Call& call) {
-    if (!call.content_type.starts_with("application/json"))
+    if (!is_media_type(call.content_type, "application/json"))
         return Error{Errc::unsupported_media_type, "expected application/json", "header:Content-Type"};
-    json body = json::parse(call.body, nullptr, false);
-    if (body.is_discarded()) return Error{Errc::invalid_json, "the body is not valid JSON", {}};
-    return body;
+    return parse_body(call.body);
 }
 
 // One consent record, or one per line.
 Result<Answer> record_consents(Call& call) {
     std::vector<json> records;
-    if (call.content_type.starts_with("application/x-ndjson")) {
-        std::size_t number = 0;
-        for (std::string_view rest = call.body; !rest.empty(); ++number) {
+    if (is_media_type(call.content_type, "application/x-ndjson")) {
+        for (std::string_view rest = call.body; !rest.empty();) {
             const auto end = rest.find('\n');
             const auto line = rest.substr(0, end);
             rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
             if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-            json record = json::parse(line, nullptr, false);
-            if (record.is_discarded()) return Error{Errc::invalid_json, "not valid JSON", "/" + std::to_string(number)};
-            records.push_back(std::move(record));
+            auto record = parse_body(line, "/" + std::to_string(records.size()));
+            if (!record) return record.error();
+            records.push_back(*std::move(record));
         }
-    } else {
-        auto body = body_of(call);
-        if (!body) return body.error();
-        records.push_back(*std::move(body));
+        return answer(call.services.admin->record_consents(call.actor, records, app::Numbered::yes));
     }
-    return answer(call.services.admin->record_consents(call.actor, records));
+    auto body = body_of(call);
+    if (!body) return body.error();
+    records.push_back(*std::move(body));
+    return answer(call.services.admin->record_consents(call.actor, records, app::Numbered::no));
 }
 
 Result<Answer> finance_usage(Call& call) {
