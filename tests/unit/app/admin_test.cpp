@@ -1,0 +1,298 @@
+// The admin use cases over an in-memory catalog: what they refuse with which pointer, what they change, audit and wait for.
+#include "server/app/admin.h"
+
+#include "server/openssl/crypto.h"
+#include "tests/unit/app/fakes.h"
+
+using namespace licet;
+using namespace licet::testing;
+
+namespace {
+
+const app::Actor kActor{"ada", "operator", {"admin"}};
+
+class NoLog final : public ports::EventLog {
+  public:
+    Status append(ports::LogPosition, std::vector<ports::AppendItem>, AppendDone) override { return {Errc::unavailable, ""}; }
+    Result<std::shared_ptr<const ports::LogBatch>> read(ports::LogPosition, Offset, std::size_t, std::size_t) override {
+        return std::shared_ptr<const ports::LogBatch>(std::make_shared<ports::LogBatch>());
+    }
+    ports::LogBounds bounds(ports::LogPosition) override { return {}; }
+    Result<Offset> seek(ports::LogPosition, UtcMillis) override { return Offset{0}; }
+    Result<Offset> find(ports::LogPosition, const EventIdentity&) override { return {Errc::not_found, "no such event in the log"}; }
+    void on_appended(Appended) override {}
+    void close() override {}
+};
+
+struct Desk : Governed {
+    app::Admin::Parts parts;
+    std::unique_ptr<app::Admin> admin;
+
+    explicit Desk(bool authoring = true) {
+        start();
+        parts.catalog = catalog;
+        parts.governance = governance;
+        parts.log = std::make_shared<NoLog>();
+        parts.crypto = openssl::make_crypto();
+        parts.vocabulary = vocabulary;
+        parts.clock = clock;
+        parts.subject_digest = [](std::string_view controller, std::string_view who) {
+            return subject(static_cast<std::uint8_t>(controller.size() * 16 + who.size()));
+        };
+        parts.event_digest = [](ProductNo, std::string_view, std::string_view) { return EventIdentity{}; };
+        parts.open_cursor = [](std::string_view, ports::LogPosition, StreamEpoch) { return Result<Offset>(Errc::invalid_cursor, "not a cursor"); };
+        parts.authoring = authoring;
+        parts.audit_public_key = "key";
+        admin = std::make_unique<app::Admin>(parts);
+    }
+    // A region, two parties, a product and a contract.
+    void furnish() {
+        done(admin->put_region(kActor, "eu", {{"endpoint", "https://eu.example"}}));
+        done(admin->put_party(kActor, "press", {{"title", "Press"}, {"country", "DE"}}));
+        done(admin->put_party(kActor, "lab", {{"title", "Lab"}, {"country", "FR"}}));
+        done(admin->put_product(kActor, "wiki", product()));
+        done(admin->put_contract(kActor, "lab-wiki", contract()));
+    }
+    static json product() { return {{"title", "Wiki"}, {"owner", "press"}, {"controller", "press"}, {"mapping", mapping_document()}}; }
+    static json contract() {
+        return {{"party", "lab"},
+                {"products", {"wiki"}},
+                {"purposes", {"dpv:AcademicResearch"}},
+                {"price", {{"currency", "EUR"}, {"perEvent", "0.0005"}, {"perMb", "0.10"}}}};
+    }
+    static json done(const Result<app::Reply>& reply) {
+        REQUIRE_MESSAGE(reply.ok(), (reply.ok() ? "" : reply.error().detail + " at " + reply.error().pointer));
+        return reply->body;
+    }
+    static std::string refused(const Result<app::Reply>& reply, Errc code = Errc::invalid_document) {
+        REQUIRE_FALSE(reply.ok());
+        CHECK(reply.error().code == code);
+        return reply.error().pointer;
+    }
+};
+
+json with(json body, const char* key, json value) {
+    body[key] = std::move(value);
+    return body;
+}
+
+}  // namespace
+
+TEST_CASE("admin: every change is audited with its actor, moves the epoch and holds before it is answered") {
+    Desk d;
+    d.furnish();
+    CHECK(d.catalog->audited.size() == 5);
+    CHECK(d.catalog->audited[0].actor == "ada");
+    CHECK(d.catalog->audited[0].action == "region.put");
+    CHECK(d.catalog->audited[0].target == "eu");
+    CHECK(d.governance->snapshot()->epoch.value == 6);
+    CHECK(d.cluster->acknowledged == 6);
+    const auto reply = d.admin->put_party(kActor, "lab", {{"title", "Lab"}, {"country", "FR"}});
+    CHECK(Desk::done(reply)["epoch"] == 7);
+    // Made, but not everywhere yet.
+    d.cluster->others = {"n2"};
+    Desk::refused(d.admin->put_party(kActor, "lab", {{"title", "Lab 2"}, {"country", "FR"}}), Errc::barrier_incomplete);
+    CHECK(Desk::done(d.admin->get_party("lab"))["title"] == "Lab 2");
+}
+
+TEST_CASE("admin: where the configuration is not authored only consents can be written") {
+    Desk d(false);
+    d.catalog->held.parties.push_back({"press", "Press", "DE", {}, {}});
+    ++d.catalog->held.epochs.global;
+    REQUIRE(d.governance->refresh());
+    const json body = json::object();
+    for (const auto& reply : {d.admin->put_region(kActor, "x", body), d.admin->put_product(kActor, "x", body), d.admin->put_party(kActor, "x", body),
+                              d.admin->put_contract(kActor, "x", body), d.admin->create_client(kActor, body), d.admin->revoke_client(kActor, "x"),
+                              d.admin->revoke_tokens(kActor, "x"), d.admin->put_policy(kActor, "x", body), d.admin->activate_policy(kActor, "x", "1"),
+                              d.admin->retire_policy(kActor, "x")})
+        Desk::refused(reply, Errc::misdirected);
+    CHECK(d.catalog->audited.empty());
+    Desk::done(d.admin->withdraw_consent(kActor, {{"subject", "s"}, {"controller", "press"}}));
+}
+
+TEST_CASE("admin: names and regions") {
+    Desk d;
+    const json good{{"endpoint", "https://eu.example"}};
+    for (const char* name : {"", "EU", "-eu", "e/u", "e u"})
+        CHECK(Desk::refused(d.admin->put_region(kActor, name, good), Errc::invalid_parameter) == "path:name");
+    for (const char* endpoint : {"", "eu.example", "http://eu.example", "https://eu.example/", "ftp://x"})
+        CHECK(Desk::refused(d.admin->put_region(kActor, "eu", {{"endpoint", endpoint}})) == "/endpoint");
+    CHECK(Desk::refused(d.admin->put_region(kActor, "eu", with(good, "more", 1))) == "/more");
+    Desk::done(d.admin->put_region(kActor, "eu", good));
+    CHECK(Desk::done(d.admin->list_regions())["regions"].size() == 1);
+    CHECK(Desk::done(d.admin->get_region("eu"))["endpoint"] == "https://eu.example");
+    Desk::refused(d.admin->get_region("us"), Errc::not_found);
+}
+
+TEST_CASE("admin: products name parties and regions that exist, and a changed mapping is a new version") {
+    Desk d;
+    d.furnish();
+    const auto put = [&](const json& body) { return d.admin->put_product(kActor, "wiki", body); };
+    CHECK(Desk::refused(put(with(Desk::product(), "owner", "nobody"))) == "/owner");
+    CHECK(Desk::refused(put(with(Desk::product(), "controller", "nobody"))) == "/controller");
+    CHECK(Desk::refused(put(with(Desk::product(), "residency", "mars"))) == "/residency");
+    CHECK(Desk::refused(d.admin->put_product(kActor, "new", {{"title", "N"}, {"owner", "press"}, {"controller", "press"}})) == "/mapping");
+    auto mapping = mapping_document();
+    mapping["fields"][0]["category"] = "pd:Unheard";
+    CHECK(Desk::refused(put(with(Desk::product(), "mapping", mapping))) == "/mapping/fields/0/category");
+    mapping = mapping_document();
+    mapping["fields"][0]["pointer"] = "user";
+    CHECK(Desk::refused(put(with(Desk::product(), "mapping", mapping))) == "/mapping/fields/0/pointer");
+    CHECK(Desk::done(put(Desk::product()))["mappingVersion"] == 1);  // the same again
+    mapping = mapping_document();
+    mapping["fields"][0].erase("category");
+    CHECK(Desk::done(put(with(Desk::product(), "mapping", mapping)))["mappingVersion"] == 2);
+    auto without = Desk::product();
+    without.erase("mapping");
+    CHECK(Desk::done(put(with(without, "title", "Wiki 2")))["mappingVersion"] == 2);
+    CHECK(Desk::done(d.admin->get_product("wiki"))["title"] == "Wiki 2");
+}
+
+TEST_CASE("admin: contracts") {
+    Desk d;
+    d.furnish();
+    const auto at = [&](const char* key, json value) {
+        return Desk::refused(d.admin->put_contract(kActor, "c", with(Desk::contract(), key, std::move(value))));
+    };
+    CHECK(at("party", "nobody") == "/party");
+    CHECK(at("products", {"wiki", "nothing"}) == "/products/1");
+    CHECK(at("purposes", {"dpv:AcademicResearch", "research"}) == "/purposes/1");
+    CHECK(at("transferTools", json::array({"handshake"})) == "/transferTools/0");
+    CHECK(at("state", "paused") == "/state");
+    CHECK(at("validFrom", "soon") == "/validFrom");
+    CHECK(at("pseudonymScope", "A b") == "/pseudonymScope");
+    CHECK(at("price", nullptr) == "/price");
+    CHECK(at("price", {{"currency", "XXZ"}, {"perEvent", "1"}, {"perMb", "1"}}) == "/price/currency");
+    for (const char* amount : {"", "-1", "1e3", "1.123456789012345", "1,5", "0x1", ".", "+1"})
+        CHECK(at("price", {{"currency", "EUR"}, {"perEvent", amount}, {"perMb", "1"}}) == "/price/perEvent");
+    CHECK(at("price", {{"currency", "EUR"}, {"perEvent", "1"}, {"perMb", "0.123456789"}}) == "/price/perMb");
+    CHECK(at("price", {{"currency", "EUR"}, {"perEvent", 0.5}, {"perMb", "1"}}) == "/price/perEvent");
+    CHECK(at("price", {{"currency", "EUR"}, {"perEvent", "1"}, {"perMb", "1"}, {"perGb", "1"}}) == "/price/perGb");
+    auto backwards = with(with(Desk::contract(), "validFrom", "2026-02-01T00:00:00Z"), "validUntil", "2026-01-01T00:00:00Z");
+    CHECK(Desk::refused(d.admin->put_contract(kActor, "c", backwards)) == "/validUntil");
+    const auto stored = Desk::done(d.admin->get_contract("lab-wiki"));
+    CHECK(stored["state"] == "active");
+    CHECK(stored["pseudonymScope"] == "contract");
+    CHECK(stored["price"]["perEvent"] == "0.0005");
+}
+
+TEST_CASE("admin: a client's secret is shown once and never kept") {
+    Desk d;
+    d.furnish();
+    const json body{{"id", "reader"}, {"party", "lab"}, {"roles", {"partner"}}, {"scopes", {"read:wiki", "read:*"}}};
+    const auto reply = d.admin->create_client(kActor, body);
+    CHECK(reply->status == 201);
+    const auto created = Desk::done(reply);
+    const std::string secret = created["secret"];
+    CHECK(secret.size() == 43);
+    CHECK(d.catalog->held.clients[0].secret_hash == app::secret_hash(*d.parts.crypto, d.catalog->held.clients[0].secret_salt, secret));
+    CHECK(d.catalog->audited.back().detail.dump().find(secret) == std::string::npos);
+    for (const auto& shown : {Desk::done(d.admin->get_client("reader")), Desk::done(d.admin->list_clients())}) {
+        CHECK(shown.dump().find("secret") == std::string::npos);
+        CHECK(shown.dump().find(d.catalog->held.clients[0].secret_hash) == std::string::npos);
+    }
+    CHECK(Desk::refused(d.admin->create_client(kActor, body), Errc::conflict) == "/id");
+    CHECK(Desk::refused(d.admin->create_client(kActor, with(body, "party", "nobody"))) == "/party");
+    CHECK(Desk::refused(d.admin->create_client(kActor, with(body, "roles", {"partner", "root"}))) == "/roles/1");
+    for (const char* scope : {"read", "read:", "delete:wiki", "*", "read:a b", "read:*x"})
+        CHECK(Desk::refused(d.admin->create_client(kActor, with(body, "scopes", json::array({scope})))) == "/scopes/0");
+    d.clock->now = 1'795'000'000'300;
+    CHECK(Desk::done(d.admin->revoke_tokens(kActor, "reader"))["tokensValidFrom"] == format_rfc3339({1'795'000'001'000}));
+    Desk::done(d.admin->revoke_client(kActor, "reader"));
+    CHECK(d.governance->snapshot()->client("reader")->revoked);
+    Desk::refused(d.admin->revoke_client(kActor, "nobody"), Errc::not_found);
+    Desk::refused(d.admin->revoke_tokens(kActor, "nobody"), Errc::not_found);
+}
+
+TEST_CASE("admin: a policy is a draft until it is activated, and must compile for every contract it governs") {
+    Desk d;
+    d.furnish();
+    const auto put = [&](const json& document) { return d.admin->put_policy(kActor, "open", {{"document", document}}); };
+    CHECK(Desk::refused(put({{"@type", "Set"}})).starts_with("/document"));
+    CHECK(Desk::refused(d.admin->put_policy(kActor, "open", json::object())) == "/document");
+    auto reply = Desk::done(put(policy_document("wiki", "dpv:AcademicResearch")));
+    CHECK(reply["version"] == 1);
+    CHECK(reply["state"] == "draft");
+    CHECK(Desk::done(put(policy_document("wiki", "dpv:ResearchAndDevelopment", true)))["version"] == 2);
+    for (const char* version : {"", "x", "1x", "-1", "1.0"})
+        CHECK(Desk::refused(d.admin->activate_policy(kActor, "open", version), Errc::invalid_parameter) == "path:version");
+    Desk::refused(d.admin->activate_policy(kActor, "open", "3"), Errc::not_found);
+    Desk::refused(d.admin->activate_policy(kActor, "closed", "1"), Errc::not_found);
+    Desk::done(d.admin->activate_policy(kActor, "open", "1"));
+    Desk::done(d.admin->activate_policy(kActor, "open", "2"));
+    const auto versions = Desk::done(d.admin->get_policy("open"))["versions"];
+    CHECK(versions[0]["state"] == "retired");
+    CHECK(versions[1]["state"] == "active");
+    // One whose transform names a field no mapping governs can be kept, and not be activated.
+    auto broken = policy_document("wiki", "dpv:AcademicResearch");
+    broken["permission"][0]["duty"] = {{{"action", "licet:transform"}, {"licet:transform", "redact"}, {"licet:pointer", "/nowhere"}}};
+    const auto kept = put(broken);
+    if (kept.ok()) {
+        Desk::refused(d.admin->activate_policy(kActor, "open", "3"));
+        CHECK(Desk::done(d.admin->get_policy("open"))["versions"][1]["state"] == "active");
+    } else {
+        FAIL("not kept: " << kept.error().detail << " at " << kept.error().pointer);
+    }
+    Desk::done(d.admin->retire_policy(kActor, "open"));
+    Desk::refused(d.admin->get_policy("closed"), Errc::not_found);
+}
+
+TEST_CASE("admin: consents are recorded under one revision, and withdrawn with all they cover") {
+    Desk d;
+    d.furnish();
+    const json good{{"subject", "someone"}, {"controller", "press"}, {"purposes", {"dpv:AcademicResearch"}}, {"status", "given"}};
+    const auto key = d.parts.subject_digest("press", "someone");
+    auto reply = Desk::done(d.admin->record_consents(kActor, {good, with(good, "subject", "other")}));
+    CHECK(reply["revision"] == 1);
+    CHECK(reply["records"] == 2);
+    CHECK(d.valid(key, "dpv:AcademicResearch"));
+    CHECK(Desk::refused(d.admin->record_consents(kActor, {good, with(good, "status", "maybe")}, app::Numbered::yes)) == "/1/status");
+    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "purposes", json::array())})) == "/purposes");
+    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "purposes", {"dpv:Nope"})})) == "/purposes/0");
+    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "controller", "nobody")})) == "/controller");
+    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "subject", std::string(1025, 'x'))})) == "/subject");
+    Desk::refused(d.admin->record_consents(kActor, {}));
+    CHECK(d.catalog->revision == 1);  // one bad record spoils the request, and nothing of it was taken
+    reply = Desk::done(d.admin->query_consent(kActor, {{"subject", "someone"}, {"controller", "press"}}));
+    CHECK(reply["records"].size() == 1);
+    CHECK(reply["validPurposes"].size() >= 1);
+    CHECK(Desk::done(d.admin->withdraw_consent(kActor, {{"subject", "someone"}, {"controller", "press"}}))["withdrawn"] == 2);
+    CHECK_FALSE(d.valid(key, "dpv:AcademicResearch"));
+    CHECK(d.valid(d.parts.subject_digest("press", "other"), "dpv:AcademicResearch"));
+    Desk::done(d.admin->record_consents(kActor, {with(good, "status", "renewed")}));
+    CHECK(d.valid(key, "dpv:AcademicResearch"));
+    Desk::done(
+        d.admin->withdraw_consent(kActor, with({{"subject", "someone"}, {"controller", "press"}}, "purposes", {"dpv:ResearchAndDevelopment"})));
+    CHECK_FALSE(d.valid(key, "dpv:AcademicResearch"));
+    for (const auto& entry : d.catalog->audited) CHECK(entry.detail.dump().find("someone") == std::string::npos);
+}
+
+TEST_CASE("admin: explain names one event") {
+    Desk d;
+    d.furnish();
+    using Query = app::Admin::ExplainQuery;
+    const auto refused = [&](const Query& query, Errc code) { return Desk::refused(d.admin->explain(kActor, query), code); };
+    CHECK(refused({"none", "lab-wiki", "0", "", "", ""}, Errc::not_found) == "query:product");
+    CHECK(refused({"wiki", "none", "0", "", "", ""}, Errc::not_found) == "query:contract");
+    CHECK(refused({"wiki", "lab-wiki", "", "", "", ""}, Errc::invalid_parameter) == "query:event");
+    CHECK(refused({"wiki", "lab-wiki", "0", "c", "", ""}, Errc::invalid_parameter) == "query:event");
+    CHECK(refused({"wiki", "lab-wiki", "x", "", "", ""}, Errc::invalid_parameter) == "query:offset");
+    CHECK(refused({"wiki", "lab-wiki", "", "", "", "id"}, Errc::invalid_parameter) == "query:source");
+    refused({"wiki", "lab-wiki", "", "c", "", ""}, Errc::invalid_cursor);
+    refused({"wiki", "lab-wiki", "", "", "/s", "id"}, Errc::not_found);
+    refused({"wiki", "lab-wiki", "7", "", "", ""}, Errc::not_found);
+}
+
+TEST_CASE("admin: audit pages") {
+    Desk d;
+    d.furnish();
+    const auto all = d.admin->audit_lines("", "");
+    REQUIRE(all.ok());
+    CHECK(std::count(all->begin(), all->end(), '\n') == 5);
+    const auto page = d.admin->audit_lines("2", "2");
+    REQUIRE(page.ok());
+    CHECK(std::count(page->begin(), page->end(), '\n') == 2);
+    for (const char* bad : {"-1", "x", "1x", " 1"}) CHECK(d.admin->audit_lines(bad, "").error().pointer == "query:after");
+    for (const char* bad : {"0", "10001", "-5", "y"}) CHECK(d.admin->audit_lines("", bad).error().pointer == "query:limit");
+    CHECK(Desk::done(d.admin->audit_key())["publicKey"] == "key");
+}
