@@ -20,7 +20,7 @@ class ResidencyContext(Context):
         mapping = {"attributes": {"id": {"digest": True}, "source": {"constant": "urn:example:open-desk"}, "type": {"constant": "org.example.note"},
                                   "residency": {"pointer": "/region"}}, "fields": []}
         admin.put(f"/v1/admin/products/{OPEN}", {"title": "Notes", "owner": "operator", "controller": "operator", "residency": "", "mapping": mapping})
-        await_condition("product known in us", lambda: self.client("berlin-lab", "us").get(f"/v1/products/{OPEN}/endpoints"), 30)
+        await_condition("product known in us", lambda: self.client("loader", "us").get(f"/v1/products/{OPEN}/endpoints"), 30)
 
     def marker(self):
         text = "marker-" + secrets.token_hex(16)
@@ -125,7 +125,7 @@ def subscribers_are_sent_to_eu(context):
     except Problem as e:
         equal((e.status, e.headers["Location"]), (307, context.stack.url("eu") + "/v1/products/newsroom/events?from=earliest"), "WebSocket")
     found = client.get("/v1/products/newsroom/endpoints").json()
-    equal((found["residency"], found["endpoints"]), ("eu", [{"region": "eu", "url": context.stack.url("eu")}]), "endpoints")
+    equal((found["residency"], found["endpoints"]), ("eu", [{"region": "eu", "url": context.stack.url("eu") + "/v1/products/newsroom/events"}]), "endpoints")
 
 
 @case
