@@ -1,0 +1,40 @@
+// The routes of the edge: those it answers itself and what it forwards to the control plane. Used to dispatch and by the test that
+// compares them with the OpenAPI document. HEAD is answered wherever GET is. Pure.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace licet::stream {
+
+enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage };
+
+struct EdgeRoute {
+    std::string_view method;
+    std::string_view path;  // "/v1/products/{product}/events"
+    EdgeUse use;
+};
+
+inline constexpr std::array kEdgeRoutes{
+    EdgeRoute{"POST", "/oauth/token", EdgeUse::token},
+    EdgeRoute{"GET", "/v1/products/{product}/events", EdgeUse::subscribe},
+    EdgeRoute{"POST", "/v1/products/{product}/events", EdgeUse::publish},
+    EdgeRoute{"GET", "/v1/products/{product}/endpoints", EdgeUse::endpoints},
+    EdgeRoute{"GET", "/v1/usage", EdgeUse::usage},
+};
+
+struct EdgeMatch {
+    const EdgeRoute* route = nullptr;  // null: see `allow`
+    std::string_view path;             // template; empty: the edge has no such path
+    std::string product;               // value of {product}
+    std::string allow;                 // methods of the path when only the method did not match
+};
+// `segments`: of the target, decoded.
+[[nodiscard]] EdgeMatch match_edge(std::string_view method, std::span<const std::string> segments);
+// Whether the control plane answers below these segments.
+[[nodiscard]] bool for_control(std::span<const std::string> segments);
+
+}  // namespace licet::stream
