@@ -15,6 +15,8 @@ using event::ValueKind;
 // Attributes that govern the event: the product's mapping decides them, whatever the producer wrote.
 constexpr std::array<std::string_view, 8> kGoverning{"license",      "jurisdiction",   "residency", "datasubject", "dataclassification",
                                                      "datacategory", "dataregulation", "expirytime"};
+// Of these, what permits: without the mapping's support a producer's claim counts as unknown. What restricts stays when the rule finds nothing.
+constexpr std::array<std::string_view, 2> kPermitting{"license", "jurisdiction"};
 constexpr std::array<std::string_view, 7> kOrdered{"id", "source", "type", "subject", "time", "datacontenttype", "dataschema"};
 
 // Members of a delivered event that are not attributes: an attribute of such a name would occur twice.
@@ -129,7 +131,7 @@ Status EventBuilder::apply_rules(const event::Mapping& mapping, std::string_view
         if (value.empty() && rule.required) return bad("/" + rule.attribute, "the mapping requires it and the data has none");
         if (!value.empty())
             attributes.insert_or_assign(rule.attribute, Attribute{std::move(value), false});
-        else if (wins)
+        else if (among(kPermitting, rule.attribute))
             attributes.erase(rule.attribute);
     }
     return success();
