@@ -30,16 +30,16 @@ std::optional<Month> parse_month(std::string_view text) {
 
 Result<std::vector<std::string>> parse_group(std::string_view text) {
     std::vector<std::string> out{"contract"};
-    while (!text.empty()) {
+    if (text.empty()) return out;
+    for (;;) {
         const auto comma = text.find(',');
         const auto item = text.substr(0, comma);
         if (std::find(kGroups.begin(), kGroups.end(), item) == kGroups.end())
             return Error{Errc::invalid_parameter, "expected a list of contract, product, day, region", "query:group"};
         if (std::find(out.begin(), out.end(), item) == out.end()) out.emplace_back(item);
-        if (comma == std::string_view::npos) break;
+        if (comma == std::string_view::npos) return out;
         text.remove_prefix(comma + 1);
     }
-    return out;
 }
 
 std::string csv_cell(const std::string& text) {

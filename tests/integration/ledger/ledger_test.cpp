@@ -1,0 +1,247 @@
+// Billed once, whatever is sent again, lost or delivered twice; and everything delivered is on one side of the books.
+#include <future>
+#include <random>
+
+#include "tests/integration/ledger/commit_thief.h"
+#include "tests/integration/ledger/fixture.h"
+
+using namespace licet;
+using namespace licet::testing;
+using Ranges = Books::Ranges;
+
+TEST_CASE("ledger: records sent again, in part or whole, count once") {
+    const Books b;
+    Script script;
+    for (Offset at = 0; at < 1000; at += 10) script.delivered(at, at + 10);
+    const auto& all = script.records;
+    b.flush({all.begin(), all.begin() + 50});
+    b.flush({all.begin(), all.begin() + 50});
+    b.flush({all.begin() + 20, all.begin() + 70});
+    b.flush(all);
+    b.flush(all);
+    b.flush({});
+    CHECK(b.billed() == Ranges{{0, 1000}});
+    CHECK(b.total() == ports::UsageCount{1000, bytes_of(0, 1000)});
+    CHECK(b.balance().unbilled.events == 0);
+    CHECK(b.balance().suspense_offsets == 0);
+}
+
+TEST_CASE("ledger: a missing sequence stops the flush and is named; nothing behind it is taken") {
+    const Books b;
+    Script script;
+    for (Offset at = 0; at < 50; at += 10) script.delivered(at, at + 10);
+    auto records = script.take();
+    b.flush({records.begin(), records.begin() + 2});
+    const auto hole = b.ledger->flush("n1", "eu", {records.begin() + 3, records.end()});
+    CHECK(hole.error().code == Errc::corrupt);
+    CHECK(hole.error().detail.find("misses sequence 3 of start 1") != std::string::npos);
+    records.erase(records.begin() + 3);
+    CHECK(b.ledger->flush("n1", "eu", records).error().code == Errc::corrupt);
+    CHECK(b.billed() == Ranges{{0, 20}});
+    CHECK(b.ledger->flush("n2", "eu", {script.delivered(50, 60).records.back()}).error().code == Errc::corrupt);  // a start begins with 1
+}
+
+TEST_CASE("ledger: a server that ends in the middle of a flush took nothing; one whose reply was lost took all; both can be sent again") {
+    const Books b;
+    Script script;
+    b.flush(script.intent(0, 1000).delivered(0, 10).take());
+
+    // The backend is ended while it works: held up by a lock until then.
+    const auto records = script.delivered(10, 20).delivered(20, 30).take();
+    {
+        pqxx::connection other(b.database.dsn);
+        pqxx::work lock(other);
+        lock.exec("LOCK TABLE usage_delivered IN ACCESS EXCLUSIVE MODE");
+        auto flushed = std::async(std::launch::async, [&] { return b.ledger->flush("n1", "eu", records); });
+        while (b.database.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'usage_delivered'::regclass") == "0")
+            std::this_thread::yield();
+        b.database.exec("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'usage_delivered'::regclass");
+        CHECK(flushed.get().error().code == Errc::unavailable);
+    }
+    CHECK(b.billed() == Ranges{{0, 10}});
+    b.flush(records);
+    CHECK(b.billed() == Ranges{{0, 30}});
+
+    // The commit is done, its reply never arrives.
+    CommitThief thief(static_cast<std::uint16_t>(std::stoi(b.database.value("SHOW port"))));
+    const auto through = postgres::make_ledger(postgres::make_pool("host=127.0.0.1 sslmode=disable gssencmode=disable dbname=" + b.database.name +
+                                                                   " user=node_" + b.database.name + " port=" + std::to_string(thief.port)));
+    const auto more = script.delivered(30, 40).intent(1000, 2000).delivered(40, 50).take();
+    thief.armed = true;
+    CHECK(through->flush("n1", "eu", more).error().code == Errc::unavailable);
+    CHECK(thief.stolen == 1);
+    CHECK(b.billed() == Ranges{{0, 50}});
+    REQUIRE(through->flush("n1", "eu", more).ok());
+    thief.armed = true;
+    CHECK(through->settle_ended_boots("n1", 2, [](const UsageOf&, Offset to) { return to; }).error().code == Errc::unavailable);
+    REQUIRE(through->settle_ended_boots("n1", 2, [](const UsageOf&, Offset to) { return to; }).ok());
+    CHECK(b.billed() == Ranges{{0, 50}});
+    CHECK(b.suspense() == Ranges{{50, 2000}});
+    CHECK(b.total() == ports::UsageCount{50, bytes_of(0, 50)});
+    CHECK(b.balance().delivered.events == 50);
+}
+
+TEST_CASE("ledger: what two nodes delivered of the same offsets is billed once, the rest explicitly unbilled or in suspense") {
+    const Books b;
+    Script one, two;
+    b.flush(one.delivered(0, 100).take(), "n1");
+    b.flush(two.delivered(0, 100).take(), "n2");  // all of it again
+    CHECK(b.balance().unbilled.events == 100);
+    b.flush(two.delivered(100, 150).take(), "n2");
+    b.flush(one.delivered(120, 200).take(), "n1");  // a part of it again: what of the rest was delivered is not known
+    CHECK(b.billed() == Ranges{{0, 150}});
+    CHECK(b.suspense() == Ranges{{150, 200}});
+    auto balance = b.balance();
+    CHECK(balance.billed.events == 150);
+    CHECK(balance.unbilled.events == 180);
+    CHECK(balance.suspense_offsets == 50);
+    // Delivered anew, whole: billed, and no longer in suspense.
+    b.flush(two.delivered(150, 170).take(), "n2");
+    CHECK(b.suspense() == Ranges{{170, 200}});
+    b.flush(two.delivered(170, 200).take(), "n2");
+    CHECK(b.suspense().empty());
+    CHECK(b.billed() == Ranges{{0, 200}});
+    CHECK(b.total() == ports::UsageCount{200, bytes_of(0, 200)});
+    // Adjacent records of one flush are one row only where nothing of them is billed.
+    b.flush(one.delivered(190, 210).delivered(210, 220).delivered(220, 230).take(), "n1");
+    CHECK(b.billed() == Ranges{{0, 200}, {210, 230}});
+    CHECK(b.suspense() == Ranges{{200, 210}});
+}
+
+TEST_CASE("ledger: meters are apart by contract, product, partition and incarnation of the log") {
+    const Books b;
+    Script script;
+    auto others = std::vector<UsageOf>{kOf, kOf, kOf, kOf, kOf};
+    others[1].contract = {9};
+    others[2].product = {9};
+    others[3].partition = {9};
+    others[4].stream_epoch = {9};
+    for (const auto& of : others) script.delivered(0, 10, of);
+    b.flush(script.take());
+    for (const auto& of : others) CHECK(b.billed(of) == Ranges{{0, 10}});
+    CHECK(b.total().events == 50);
+}
+
+TEST_CASE("ledger: nodes that race for the same offsets bill each of them once") {
+    const Books b;
+    constexpr Offset kEnd = 3000;
+    std::vector<std::future<int>> nodes;
+    for (int n = 0; n < 3; ++n)
+        nodes.push_back(std::async(std::launch::async, [&, n] {
+            const auto ledger = postgres::make_ledger(postgres::make_pool(b.database.serving_dsn()));
+            std::mt19937 random(static_cast<unsigned>(n));
+            Script script;
+            int retries = 0;
+            for (Offset at = 0; at < kEnd;) {
+                for (int r = 0; r < 4 && at < kEnd; ++r) {
+                    const Offset to = std::min<Offset>(kEnd, at + 1 + random() % 40);
+                    script.delivered(at, to);
+                    at = to;
+                }
+                const auto records = script.take();
+                while (!ledger->flush("n" + std::to_string(n), "eu", records).ok())
+                    if (++retries > 10'000) return -1;
+            }
+            return retries;
+        }));
+    for (auto& n : nodes) CHECK(n.get() >= 0);
+    const auto ranges = *b.ledger->ranges(kOf);
+    // All that was delivered is billed or in suspense, nothing twice.
+    auto all = ranges.billed;
+    for (const auto& [from, to] : ranges.suspense.all()) {
+        CHECK(all.covered_until(from) == from);
+        all.add(from, to);
+    }
+    CHECK(all.all() == Ranges{{0, kEnd}});
+    CHECK(b.total().events == ranges.billed.total());
+    std::uint64_t bytes = 0;
+    for (const auto& [from, to] : ranges.billed.all()) bytes += bytes_of(from, to);
+    CHECK(b.total().bytes == bytes);
+    CHECK(b.balance().delivered.events == 3 * kEnd);
+}
+
+TEST_CASE("ledger: what an ended start intended and did not account for is suspense, as far as the log reaches") {
+    const Books b;
+    Script first(1);
+    b.flush(first.intent(0, 100).delivered(0, 30).intent(100, 200).delivered(30, 60).take());
+    CHECK(b.suspense().empty());  // it may still be running
+    b.settle(2, 150);
+    CHECK(b.suspense() == Ranges{{60, 150}});
+    b.settle(2, 150);  // again, nothing new
+    CHECK(b.suspense() == Ranges{{60, 150}});
+    CHECK(b.balance().suspense_offsets == 90);
+    // The next start: the subscriber's cursor said 80, so that 60 to 80 was delivered by the first one.
+    Script second(2);
+    b.flush(second.delivered(60, 80).intent(80, 180).delivered(80, 90).take());
+    CHECK(b.suspense() == Ranges{{90, 150}});
+    // It stops in order: what it did not send it takes back.
+    b.flush(second.aborted(90, 180).take());
+    b.settle(3, 1000);
+    CHECK(b.suspense() == Ranges{{90, 150}});  // of the first start, still
+    Script third(3);
+    b.flush(third.delivered(90, 150).take());
+    CHECK(b.suspense().empty());
+    CHECK(b.billed() == Ranges{{0, 150}});
+}
+
+TEST_CASE("ledger: intents taken back and made again within one flush and between flushes") {
+    const Books b;
+    Script script;
+    b.flush(script.intent(0, 100).aborted(0, 100).intent(50, 120).aborted(110, 120).take());
+    b.flush(script.intent(200, 300).take());
+    b.flush(script.aborted(250, 300).intent(290, 310).take());
+    b.settle(2);
+    CHECK(b.suspense() == Ranges{{50, 110}, {200, 250}, {290, 310}});
+    // Of a log that is gone, nothing is known to be beyond its end.
+    Script other(2);
+    b.flush(other.intent(0, 10).take(), "n2");
+    b.settle(3, 0, "n2");
+    CHECK(b.suspense() == Ranges{{50, 110}, {200, 250}, {290, 310}});
+}
+
+TEST_CASE("ledger: a journal that starts to count anew is refused, before its records are taken for known ones") {
+    const Books b;
+    b.settle(1);
+    b.settle(1);  // a start that wrote nothing and tries again
+    Script first(1);
+    b.flush(first.delivered(0, 10).take());
+    const auto nothing = [](const UsageOf&, Offset to) { return to; };
+    const auto lost = b.ledger->settle_ended_boots("n1", 1, nothing);
+    CHECK(lost.error().code == Errc::conflict);
+    b.settle(7);
+    CHECK(b.ledger->settle_ended_boots("n1", 6, nothing).error().code == Errc::conflict);
+    b.settle(1, ~Offset{0}, "n2");  // another node counts for itself
+    b.settle(8);
+}
+
+TEST_CASE("ledger: totals by day and region; a day is UTC's, half open") {
+    const Books b;
+    constexpr std::int64_t kDay = 86'400'000;
+    const std::int64_t midnight = kNoon - kDay / 2;
+    Script script;
+    b.flush(script.delivered(0, 10, kOf, midnight - 1).delivered(10, 20, kOf, midnight).delivered(20, 30, kOf, midnight + kDay - 1).take(), "n1",
+            "eu");
+    b.flush(Script().delivered(30, 40, kOf, midnight).take(), "n2", "us");
+    const auto totals = *b.ledger->totals(kMonthFrom, kMonthTo, {});
+    REQUIRE(totals.size() == 3);
+    CHECK(totals[0].day == "2026-11-20");
+    CHECK(totals[0].events == 10);
+    CHECK(totals[1].day == "2026-11-21");
+    CHECK(totals[1].region == "eu");
+    CHECK(totals[1].events == 20);
+    CHECK(totals[2].region == "us");
+    CHECK(b.ledger->totals({midnight}, {midnight + kDay}, {})->size() == 2);
+    CHECK(b.ledger->totals({midnight - kDay}, {midnight}, {})->size() == 1);
+    CHECK(b.ledger->totals(kMonthFrom, kMonthTo, {{1}})->size() == 3);
+    CHECK(b.ledger->totals(kMonthFrom, kMonthTo, {{9}, {8}})->empty());
+    CHECK(b.ledger->totals({0}, {kDay}, {})->empty());
+}
+
+TEST_CASE("ledger: the database itself refuses an offset billed twice") {
+    const Books b;
+    b.flush(Script().delivered(0, 10).take());
+    pqxx::connection connection(b.database.dsn);
+    pqxx::work t(connection);
+    CHECK_THROWS(t.exec(
+        "INSERT INTO usage_billed SELECT contract, product, partition, stream_epoch, '[9,12)', 1, 1, day, region, 'n2', 1, 1 FROM usage_billed"));
+}
