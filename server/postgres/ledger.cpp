@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "server/postgres/pool.h"
 #include "server/postgres/rows.h"
@@ -22,6 +23,22 @@ std::string day(UtcMillis at) { return format_rfc3339(at).substr(0, 10); }
 metering::IntervalSet subtract(metering::IntervalSet from, const metering::IntervalSet& what) {
     for (const auto& [begin, end] : what.all()) from.remove(begin, end);
     return from;
+}
+
+constexpr int kMeterLocks = 0x6c696375;  // "licu"
+constexpr std::uint64_t kMeterBuckets = 256;
+
+// Until commit nobody else bills these meters or puts them in suspense: either must see the other's work. A lock may stand for several meters, so
+// that a flush of many does not exhaust the server's lock table; taken in one order.
+void lock_meters(pqxx::work& t, const std::vector<UsageOf>& meters) {
+    std::set<std::uint64_t> buckets;
+    for (const auto& of : meters) {
+        const std::uint64_t words[] = {of.contract.value, of.product.value, of.partition.value, of.stream_epoch.value};
+        std::uint64_t mixed = 0;
+        for (const auto word : words) mixed = (mixed ^ word) * 0x9e3779b97f4a7c15u;
+        buckets.insert((mixed >> 32) % kMeterBuckets);
+    }
+    for (const auto bucket : buckets) t.exec_params("SELECT pg_advisory_xact_lock($1::int, $2::int)", kMeterLocks, bucket);
 }
 
 class PgLedger final : public ports::UsageLedger {
@@ -46,6 +63,9 @@ class PgLedger final : public ports::UsageLedger {
                 watermark = r.sequence;
                 taken.add(r);
             }
+            std::vector<UsageOf> meters;
+            for (const auto& run : taken.delivered) meters.push_back(of(run.whole));
+            lock_meters(t, meters);
             for (const auto& run : taken.delivered) bill_run(t, node, region, run);
             write_intents(t, node, taken);
             for (const auto& [key, count] : taken.counts)
@@ -67,9 +87,15 @@ class PgLedger final : public ports::UsageLedger {
             claim(t, node, boot);
             const auto rows = t.exec_params(
                 "DELETE FROM usage_intent WHERE node = $1 AND boot < $2 RETURNING contract, product, partition, stream_epoch, ranges", node, boot);
-            for (const auto& row : rows) {
-                const UsageOf key{
+            const auto meter = [](const pqxx::row& row) {
+                return UsageOf{
                     {row[0].as<std::uint32_t>()}, {row[1].as<std::uint32_t>()}, {row[2].as<std::uint16_t>()}, {row[3].as<std::uint32_t>()}};
+            };
+            std::vector<UsageOf> meters;
+            for (const auto& row : rows) meters.push_back(meter(row));
+            lock_meters(t, meters);
+            for (const auto& row : rows) {
+                const UsageOf key = meter(row);
                 auto open = subtract(multirange_of(row[4].c_str()), billed(t, key));
                 if (open.tail() > 0) {
                     const Offset end = log_end(key, open.tail());

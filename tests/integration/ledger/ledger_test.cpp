@@ -142,6 +142,12 @@ TEST_CASE("ledger: nodes that race for the same offsets bill each of them once")
                 while (!ledger->flush("n" + std::to_string(n), "eu", records).ok())
                     if (++retries > 10'000) return -1;
             }
+            // It ends with intents open that others have billed, or are about to.
+            const std::string ended = "n" + std::to_string(n);
+            while (!ledger->flush(ended, "eu", script.intent(0, kEnd).take()).ok())
+                if (++retries > 10'000) return -1;
+            while (!ledger->settle_ended_boots(ended, 2, [](const UsageOf&, Offset to) { return to; }).ok())
+                if (++retries > 10'000) return -1;
             return retries;
         }));
     for (auto& n : nodes) CHECK(n.get() >= 0);
