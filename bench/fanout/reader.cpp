@@ -130,7 +130,7 @@ class Reader {
     void publish(const Round& round, std::uint64_t done) {
         for (auto& p : publishers_) {
             if (next_request_ == round.batches || next_request_ >= done + round.window) return;
-            if (p->idle()) p->begin(requests_[next_request_++], round.batch_events);
+            if (p->idle()) (void)p->begin(requests_[next_request_++], round.batch_events);
         }
     }
 

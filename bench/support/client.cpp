@@ -89,12 +89,12 @@ std::string publish_request(const std::string& token, std::string_view ndjson) {
     return out.append(ndjson);
 }
 
-void Publisher::begin(std::string_view request, std::size_t events) {
+bool Publisher::begin(std::string_view request, std::size_t events) {
     request_ = request;
     events_ = events;
     written_ = 0;
     answer_.clear();
-    (void)advance();
+    return advance();
 }
 
 bool Publisher::advance() {

@@ -26,8 +26,8 @@ class Publisher {
     explicit Publisher(int fd) : fd_(fd) { set_non_blocking(fd); }
     [[nodiscard]] int fd() const noexcept { return fd_; }
     [[nodiscard]] bool idle() const noexcept { return request_.empty(); }
-    // `request` must outlive the exchange. `events`: how many it holds, all of which must be accepted.
-    void begin(std::string_view request, std::size_t events);
+    // `request` must outlive the exchange. `events`: how many it holds, all of which must be accepted. Returns what advance() does.
+    bool begin(std::string_view request, std::size_t events);
     [[nodiscard]] bool wants_to_write() const noexcept { return written_ < request_.size(); }
     // Goes on as far as the socket allows; true when the answer to the request has come (and the publisher is idle again). Dies on any other answer
     // than that every event was accepted.
