@@ -12,6 +12,7 @@
 #include "server/control/routes.h"
 #include "server/stream/delivery/frames.h"
 #include "server/stream/edge/route_table.h"
+#include "tests/unit/control/schema_check.h"
 
 using namespace licet;
 using nlohmann::json;
@@ -184,6 +185,33 @@ TEST_CASE("openapi: operations have unique ids, answers and problems of their st
         if (!operation.at("security").empty() && !key.ends_with("/oauth/token")) CHECK(operation.at("responses").contains("401"));
         if (!operation.at("x-licet-roles").empty()) CHECK(operation.at("responses").contains("403"));
     }
+}
+
+TEST_CASE("openapi: examples are what their schemas say") {
+    const testing::SchemaCheck schemas(openapi());
+    std::size_t checked = 0;
+    each_value(openapi(), "", [&](const json& value, const std::string& at) {
+        if (!value.is_object() || !value.contains("schema")) return;
+        const auto& schema = value["schema"];
+        if (value.contains("example")) {
+            ++checked;
+            CHECK_MESSAGE(schemas.mistake(value["example"], schema) == "", at);
+        }
+        if (!value.contains("examples")) return;
+        for (const auto& [slug, example] : value["examples"].items()) {
+            ++checked;
+            CHECK_MESSAGE(schemas.mistake(schemas.resolved(example).at("value"), schema) == "", at << " " << slug);
+        }
+    });
+    CHECK(checked > 50);
+    // The check itself can fail.
+    const auto& name = openapi().at("components").at("schemas").at("Name");
+    CHECK_FALSE(schemas.mistake("A", name).empty());
+    const auto& problem = openapi().at("components").at("schemas").at("Problem");
+    CHECK_FALSE(schemas.mistake({{"type", "x"}}, problem).empty());
+    const auto& region = openapi().at("components").at("schemas").at("Region");
+    CHECK(schemas.mistake({{"name", "eu"}, {"endpoint", "https://eu.example"}}, region) == "");
+    CHECK_FALSE(schemas.mistake({{"name", "eu"}, {"endpoint", "https://eu.example"}, {"x", 1}}, region).empty());
 }
 
 TEST_CASE("openapi: limits are the server's") {

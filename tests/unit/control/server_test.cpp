@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "server/control/routes.h"
 #include "tests/unit/control/control_fixture.h"
+#include "tests/unit/control/schema_check.h"
 
 using namespace licet;
 using namespace licet::testing;
@@ -117,6 +118,71 @@ TEST_CASE("control: a change is made once, audited with its actor, and answered 
     CHECK(f.call("PUT", "/v1/admin/parties/lab", "dpo", kParty).status == 403);
     CHECK(f.call("PUT", "/v1/admin/parties/lab", "admin", "{}").status == 422);
     CHECK(f.catalog->audited.size() == audited);
+}
+
+TEST_CASE("control: answers and accepted bodies are what openapi.json says") {
+    ControlFixture f;
+    const auto document = json::parse(control::openapi_document());
+    const SchemaCheck schemas(document);
+    struct Call {
+        const char *method, *path, *target, *client, *body;
+        int status;
+    };
+    const char* const region = R"({"endpoint":"https://us.licet.example"})";
+    const char* const product =
+        R"({"title":"P","owner":"acme","controller":"acme","residency":"eu","mapping":{"attributes":{"id":{"digest":true},"source":{"constant":"/p"},)"
+        R"("type":{"pointer":"/t","required":true},"datasubject":{"pointer":"/u","infoType":"IP_ADDRESS"}},)"
+        R"("fields":[{"pointer":"/u","category":"pd:IPAddress","infoType":"IP_ADDRESS"}]}})";
+    const char* const contract =
+        R"({"party":"lab","products":["news"],"purposes":["dpv:Marketing"],"validUntil":"2030-01-01T00:00:00Z","price":{"currency":"EUR",)"
+        R"("perEvent":"0.0005","perMb":"0.12"}})";
+    const std::string policy = json{{"document", policy_document("news", "dpv:Marketing")}}.dump();
+    const char* const consent =
+        R"({"subject":"a","controller":"acme","purposes":["dpv:Marketing"],"status":"given","validUntil":"2030-01-01T00:00:00Z"})";
+    const char* const who = R"({"subject":"a","controller":"acme"})";
+    const Call calls[] = {
+        {"PUT", "/v1/admin/regions/{name}", "/v1/admin/regions/us", "admin", region, 200},
+        {"GET", "/v1/admin/regions/{name}", "/v1/admin/regions/us", "admin", "", 200},
+        {"GET", "/v1/admin/regions", "/v1/admin/regions", "admin", "", 200},
+        {"PUT", "/v1/admin/products/{name}", "/v1/admin/products/p", "admin", product, 200},
+        {"GET", "/v1/admin/products/{name}", "/v1/admin/products/p", "producer", "", 200},
+        {"GET", "/v1/admin/products", "/v1/admin/products", "admin", "", 200},
+        {"PUT", "/v1/admin/parties/{name}", "/v1/admin/parties/lab", "admin", kParty, 200},
+        {"GET", "/v1/admin/parties/{name}", "/v1/admin/parties/lab", "admin", "", 200},
+        {"GET", "/v1/admin/parties", "/v1/admin/parties", "admin", "", 200},
+        {"PUT", "/v1/admin/contracts/{name}", "/v1/admin/contracts/lab", "admin", contract, 200},
+        {"GET", "/v1/admin/contracts/{name}", "/v1/admin/contracts/lab", "finance", "", 200},
+        {"GET", "/v1/admin/contracts", "/v1/admin/contracts", "admin", "", 200},
+        {"POST", "/v1/admin/clients", "/v1/admin/clients", "admin", R"({"id":"lab","party":"lab","roles":["partner"],"scopes":["read:*"]})", 201},
+        {"GET", "/v1/admin/clients/{name}", "/v1/admin/clients/lab", "admin", "", 200},
+        {"GET", "/v1/admin/clients", "/v1/admin/clients", "admin", "", 200},
+        {"POST", "/v1/admin/clients/{name}/revoke-tokens", "/v1/admin/clients/lab/revoke-tokens", "admin", "", 200},
+        {"POST", "/v1/admin/clients/{name}/revoke", "/v1/admin/clients/lab/revoke", "admin", "", 200},
+        {"PUT", "/v1/admin/policies/{name}", "/v1/admin/policies/p", "policy", policy.c_str(), 201},
+        {"GET", "/v1/admin/policies/{name}", "/v1/admin/policies/p", "dpo", "", 200},
+        {"POST", "/v1/admin/policies/{name}/versions/{version}/activate", "/v1/admin/policies/p/versions/1/activate", "policy", "", 200},
+        {"GET", "/v1/admin/policies", "/v1/admin/policies", "policy", "", 200},
+        {"POST", "/v1/admin/policies/{name}/retire", "/v1/admin/policies/p/retire", "policy", "", 200},
+        {"POST", "/v1/admin/consents", "/v1/admin/consents", "dpo", consent, 200},
+        {"POST", "/v1/admin/consents/query", "/v1/admin/consents/query", "dpo", who, 200},
+        {"POST", "/v1/admin/consents/withdraw", "/v1/admin/consents/withdraw", "dpo", who, 200},
+        {"GET", "/v1/admin/audit/key", "/v1/admin/audit/key", "auditor", "", 200},
+        {"GET", "/v1/finance/usage", "/v1/finance/usage?period=2027-01&group=product,day,region&format=json", "finance", "", 200},
+    };
+    for (const auto& c : calls) {
+        CAPTURE(c.method);
+        CAPTURE(c.target);
+        std::string method(c.method);
+        std::transform(method.begin(), method.end(), method.begin(), [](char x) { return static_cast<char>(x + 32); });
+        const auto& operation = document.at("paths").at(c.path).at(method);
+        const std::string body(c.body);
+        if (!body.empty()) CHECK(schemas.mistake(json::parse(body), operation["requestBody"]["content"]["application/json"]["schema"]) == "");
+        const auto answer = f.call(c.method, c.target, c.client, body);
+        REQUIRE(answer.status == c.status);
+        const auto& responses = operation.at("responses");
+        REQUIRE(responses.contains(std::to_string(c.status)));
+        CHECK(schemas.mistake(answer.json(), responses[std::to_string(c.status)]["content"]["application/json"]["schema"]) == "");
+    }
 }
 
 TEST_CASE("control: a change that does not hold everywhere is not answered as if it did") {
