@@ -85,13 +85,16 @@ IoResult Transport::write_some(std::span<const char> from) noexcept {
     return {IoState::failed, 0};
 }
 
+boost::asio::socket_base::wait_type Transport::read_wait() const noexcept {
+    return tls_read_wants_write_ ? boost::asio::socket_base::wait_write : boost::asio::socket_base::wait_read;
+}
+
 void Transport::wait_readable(std::function<void(bool)> ready) {
     if (!unread_.empty()) {
         boost::asio::post(socket_.get_executor(), [ready = std::move(ready)] { ready(true); });
         return;
     }
-    const auto wait = tls_read_wants_write_ ? boost::asio::socket_base::wait_write : boost::asio::socket_base::wait_read;
-    socket_.async_wait(wait, [ready = std::move(ready)](const boost::system::error_code& error) { ready(!error); });
+    socket_.async_wait(read_wait(), [ready = std::move(ready)](const boost::system::error_code& error) { ready(!error); });
 }
 
 void Transport::wait_writable(std::function<void(bool)> ready) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "server/ports/tls.h"
 
@@ -42,8 +43,14 @@ class Transport {
     void wait_readable(std::function<void(bool)> ready);
     void wait_writable(std::function<void(bool)> ready);
 
+    // What a blocked read waits for.
+    [[nodiscard]] boost::asio::socket_base::wait_type read_wait() const noexcept;
+
     // Decrypted bytes not consumed by whoever read before (left-over of the HTTP parser) are returned first by read_some.
-    void unread(std::string bytes) { unread_ = std::move(bytes); }
+    void unread(std::string_view bytes) { unread_.insert(0, bytes); }
+
+    // Kept as long as the connection: its place among those a shard may have.
+    void keep(std::shared_ptr<void> place) noexcept { place_ = std::move(place); }
 
     void shutdown() noexcept;  // TLS close_notify, then FIN
     void abort() noexcept;     // RST, dropping what the kernel has not sent yet
@@ -52,6 +59,7 @@ class Transport {
     boost::asio::ip::tcp::socket socket_;
     std::unique_ptr<ports::TlsSession> tls_;
     std::string unread_;
+    std::shared_ptr<void> place_;
     std::size_t pending_record_ = 0;
     bool tls_read_wants_write_ = false;
 };

@@ -3,42 +3,26 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "server/stream/edge/edge.h"
-#include "server/stream/edge/forwarder.h"
 #include "server/stream/edge/response.h"
+#include "server/stream/edge/shard.h"
 #include "server/stream/edge/target.h"
-#include "server/stream/transport.h"
 
 namespace licet::stream {
 
-namespace http = boost::beast::http;
 template <class T>
 using Task = boost::asio::awaitable<T>;
-
-// What the connections of one shard share.
-struct EdgeShard {
-    boost::asio::io_context& io;
-    std::size_t index;
-    const EdgeOptions& options;
-    const EdgeServices& services;
-    boost::asio::thread_pool& blocking;
-    IngestParser ingest;
-    Forwarder forwarder;
-    std::size_t connections = 0;
-    bool stopping = false;
-};
 
 struct Caller {
     app::Token token;
@@ -48,20 +32,37 @@ struct Caller {
 
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
+    // What delivery gave a connection back for: the answer owed to the request it was given.
+    struct Owed {
+        std::optional<Error> error;
+        std::string request_id, route;
+        bool keep_alive = true, head_only = false;
+    };
+
     Connection(EdgeShard& shard, std::unique_ptr<Transport> transport);
     ~Connection();
-    // Runs the connection on its own; `first`: an answer owed to the request delivery gave back.
-    static void run(EdgeShard& shard, std::unique_ptr<Transport> transport, std::optional<Error> first = std::nullopt);
+    static void run(EdgeShard& shard, std::unique_ptr<Transport> transport, std::optional<Owed> owed = std::nullopt);
+
+    void close_if_idle();  // between requests
+    void abort();          // whatever it is doing on the socket ends
 
   private:
-    Task<void> serve(std::optional<Error> first);
+    using HeadParser = http::request_parser<http::empty_body>;
+    enum class Body : std::uint8_t { none, unread, read };
+
+    Task<void> serve(std::optional<Owed> owed);
     Task<bool> handshake();
-    Task<bool> read_head();
-    Task<bool> read_body(std::size_t limit);  // false: answered or gone
-    Task<bool> fill();                        // more bytes; false: the peer or the deadline ended it
+    Task<bool> read_head();                   // false: answered or gone
+    Task<bool> read_body(std::size_t limit);  // the same
+    Task<bool> receive_body(std::size_t limit);
+    Task<bool> fill();  // more bytes; false: the peer or the deadline ended it
     Task<bool> send(std::string bytes);
     Task<bool> answer(Response response);
+    Task<void> drain();  // takes what is in flight, so that closing does not reset the connection before the answer was read
+    Task<bool> turn_away(Error error);
     void deadline(int ms);
+    [[nodiscard]] bool reserve_body(std::size_t bytes);
+    void release_body();
 
     // Routes. Each answers or hands the connection over; false ends the connection.
     Task<bool> dispatch();
@@ -71,27 +72,34 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<bool> endpoints(const std::string& product);
     Task<bool> usage();
     Task<bool> forward();
+    void hand_over(ReadRequest request);
 
     [[nodiscard]] Result<Caller> caller() const;
+    [[nodiscard]] Result<Caller> publisher(const std::string& product) const;
+    [[nodiscard]] Result<std::map<std::string, std::string, std::less<>>> ce_headers() const;
     [[nodiscard]] std::optional<Error> query_only(std::initializer_list<std::string_view> known) const;
     [[nodiscard]] std::string header(std::string_view name) const;
     [[nodiscard]] Response refused(const Error& error, const nlohmann::json& members = nullptr) const { return problem(error, request_id_, members); }
+    [[nodiscard]] Response not_allowed(const std::string& allow) const;
     void log_request(int status, std::size_t bytes) const;
 
     EdgeShard& shard_;
+    const std::shared_ptr<void> keeper_;  // of the shard
     std::unique_ptr<Transport> transport_;
     boost::asio::steady_timer timer_;
     boost::beast::flat_buffer buffer_;
-    struct Parsers {
-        std::optional<http::request_parser<http::empty_body>> head;
-        std::optional<http::request_parser<http::string_body>> body;
-    };
-    std::unique_ptr<Parsers> parsers_;
+
+    // The request at hand.
+    std::unique_ptr<HeadParser> parser_;  // holds where the body begins
+    http::request_header<> head_;
     Target target_;
-    std::string request_id_, route_;
-    std::string body_;
-    bool keep_alive_ = true, body_read_ = false, taken_ = false;
+    std::string request_id_, route_, body_;
+    Body body_state_ = Body::none;
+    std::size_t reserved_ = 0;  // of the shard's bytes for bodies
     std::int64_t began_ns_ = 0;
+    bool keep_alive_ = true, head_only_ = false, broken_ = false, taken_ = false;
+
+    bool idle_ = false, timed_out_ = false, aborted_ = false;
 };
 
 }  // namespace licet::stream

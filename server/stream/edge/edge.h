@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/result.h"
 #include "server/app/snapshot.h"
 #include "server/app/tokens.h"
@@ -19,6 +20,13 @@
 
 namespace licet::stream {
 
+struct EdgeTimeouts {
+    int header_ms = limits::request_header_timeout_ms;  // for a request's head once its first byte came, and for a TLS handshake
+    int body_ms = limits::request_body_timeout_ms;
+    int keep_alive_ms = limits::keep_alive_timeout_ms;
+    int upstream_ms = limits::upstream_timeout_ms;
+};
+
 struct EdgeOptions {
     std::string host;
     std::uint16_t port = 0;  // 0: any; see Edge::port()
@@ -26,6 +34,7 @@ struct EdgeOptions {
     std::uint16_t ops_port = 0;
     std::uint16_t control_port = 0;  // the control plane on 127.0.0.1
     std::string boot_secret;         // shared with it, made anew at each start
+    EdgeTimeouts timeouts;
 };
 
 struct EdgeServices {
@@ -51,9 +60,9 @@ class Edge {
                                                              EdgeServices services);
     [[nodiscard]] virtual std::uint16_t port() const noexcept = 0;
     [[nodiscard]] virtual std::uint16_t ops_port() const noexcept = 0;
-    // No new connections and no further request on those there are. Any thread.
+    // No new connections, and no further request on those there are: idle ones end, others when they have answered. /readyz says so. Any thread.
     virtual void stop_accepting() = 0;
-    // Ends the pool for blocking calls. Not on a shard thread.
+    // Waits for blocking calls under way and ends all connections that are still at the edge, and the operations listener. Not on a shard thread.
     virtual void stop() = 0;
 };
 

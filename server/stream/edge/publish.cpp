@@ -42,44 +42,65 @@ json rejections_json(const std::vector<Rejection>& rejections) {
     return list;
 }
 
+// The region the product's events are resident in when that is not this one; empty otherwise.
+std::string elsewhere(const app::Snapshot& snapshot, const std::string& name) {
+    const auto& residency = snapshot.product(name)->product.residency;
+    return residency == snapshot.region ? std::string() : residency;
+}
+
+// Where to go instead, when this node knows.
+json endpoint_members(const app::Snapshot& snapshot, const std::string& product, const std::string& region) {
+    json out{{"region", region}};
+    if (const auto* there = snapshot.region_named(region)) out["endpoint"] = there->endpoint + "/v1/products/" + product + "/events";
+    return out;
+}
+
 }  // namespace
 
-Task<bool> Connection::publish(const std::string& name) {
-    if (auto error = query_only({})) co_return co_await answer(refused(*error));
+// Who may publish the product here, by the snapshot of this moment.
+Result<Caller> Connection::publisher(const std::string& name) const {
     auto who = caller();
-    if (!who) co_return co_await answer(refused(who.error()));
-    if (!who->token.allows("write", name)) co_return co_await answer(refused({Errc::insufficient_scope, "needs the scope write:" + name, {}}));
-    const app::Snapshot& snapshot = *who->snapshot;
-    const auto* product = snapshot.product(name);
-    if (product == nullptr) co_return co_await answer(refused({Errc::not_found, "no such product", {}}));
-    const auto misdirected = [&](const std::string& region) {
-        const auto* there = snapshot.region_named(region);
-        const std::string endpoint = there == nullptr ? "" : there->endpoint + "/v1/products/" + name + "/events";
-        return json{{"endpoint", endpoint}, {"region", region}};
-    };
-    // Before a byte of the body is read: what is resident elsewhere must not be on this node at all.
-    if (!product->product.residency.empty() && product->product.residency != snapshot.region)
-        co_return co_await answer(
-            refused({Errc::misdirected, "events of this product are resident in another region", {}}, misdirected(product->product.residency)));
-    if (!co_await read_body(limits::ingest_body_max_bytes)) co_return false;
+    if (!who) return who;
+    if (!who->token.allows("write", name)) return Error{Errc::insufficient_scope, "needs the scope write:" + name, {}};
+    if (who->snapshot->product(name) == nullptr) return Error{Errc::not_found, "no such product", {}};
+    return who;
+}
 
-    IngestRequest request;
-    request.product = product;
-    const std::string content_type = header("Content-Type");
-    request.content_type = content_type;
-    request.body = body_;
-    request.region = snapshot.region;
-    request.now = shard_.services.clock->utc_now();
-    const auto& fields = parsers_->body->get();
-    for (const auto& field : fields) {
+Result<std::map<std::string, std::string, std::less<>>> Connection::ce_headers() const {
+    std::map<std::string, std::string, std::less<>> out;
+    for (const auto& field : head_) {
         const std::string key = lower({field.name_string().data(), field.name_string().size()});
         if (!key.starts_with("ce-")) continue;
         auto value = decode_text({field.value().data(), field.value().size()}, false);
-        if (!value) co_return co_await answer(refused({Errc::bad_request, "malformed percent-encoding", "header:" + key}));
-        if (!request.ce_headers.emplace(key.substr(3), *std::move(value)).second)
-            co_return co_await answer(refused({Errc::bad_request, "a header is given twice", "header:" + key}));
+        if (!value) return Error{Errc::bad_request, "malformed percent-encoding", "header:" + key};
+        if (!out.emplace(key.substr(3), *std::move(value)).second) return Error{Errc::bad_request, "a header is given twice", "header:" + key};
     }
-    auto prepared = shard_.ingest.prepare(request);
+    return out;
+}
+
+Task<bool> Connection::publish(const std::string& name) {
+    if (auto error = query_only({})) co_return co_await answer(refused(*error));
+    auto who = publisher(name);
+    if (!who) co_return co_await answer(refused(who.error()));
+    auto headers = ce_headers();
+    if (!headers) co_return co_await answer(refused(headers.error()));
+    // Before a byte of the body is read: what is resident elsewhere must not be on this node at all.
+    if (const auto region = elsewhere(*who->snapshot, name); !region.empty())
+        co_return co_await answer(refused({Errc::misdirected, "events of this product are resident in another region", {}},
+                                          endpoint_members(*who->snapshot, name, region)));
+    if (!co_await read_body(limits::ingest_body_max_bytes)) co_return false;
+    // Much may have changed while the body came.
+    if (shard_.services.snapshot()->epoch != who->snapshot->epoch) {
+        who = publisher(name);
+        if (!who) co_return co_await answer(refused(who.error()));
+        if (const auto region = elsewhere(*who->snapshot, name); !region.empty())
+            co_return co_await answer(refused({Errc::misdirected, "events of this product are resident in another region", {}},
+                                              endpoint_members(*who->snapshot, name, region)));
+    }
+    const auto* product = who->snapshot->product(name);
+    const std::string content_type = header("Content-Type");
+    auto prepared =
+        shard_.ingest.prepare({product, content_type, *std::move(headers), body_, who->snapshot->region, shard_.services.clock->utc_now()});
     if (!prepared) co_return co_await answer(refused(prepared.error()));
 
     std::size_t accepted = 0, duplicates = 0;
@@ -96,7 +117,7 @@ Task<bool> Connection::publish(const std::string& name) {
               {"rejections", rejections_json(prepared->rejections)}};
     const bool none = prepared->received > 0 && prepared->rejections.size() == prepared->received;
     if (!none) co_return co_await answer(json_response(body));
-    if (prepared->misdirected == prepared->received) body.update(misdirected(prepared->misdirected_region));
+    if (prepared->misdirected == prepared->received) body.update(endpoint_members(*who->snapshot, name, prepared->misdirected_region));
     co_return co_await answer(refused(prepared->rejections.front().error, body));
 }
 

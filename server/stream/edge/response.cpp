@@ -6,7 +6,9 @@ namespace licet::stream {
 
 using nlohmann::json;
 
-Response json_response(const json& body, int status) { return {status, "application/json", body.dump(), {}, false}; }
+Response json_response(const json& body, int status) {
+    return {status, "application/json", body.dump(-1, ' ', false, json::error_handler_t::replace), {}, false};
+}
 
 Response problem(const Error& error, std::string_view request_id, const json& members) {
     const auto& entry = catalogue_entry(error.code);
@@ -26,6 +28,10 @@ Response problem(const Error& error, std::string_view request_id, const json& me
     if (error.code == Errc::invalid_token) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
     if (error.code == Errc::insufficient_scope) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
     if (error.code == Errc::invalid_client) out.headers.emplace_back("WWW-Authenticate", "Basic realm=\"licet\"");
+    if (error.code == Errc::upgrade_required) {
+        out.headers.emplace_back("Upgrade", "websocket");
+        out.headers.emplace_back("Sec-WebSocket-Version", "13");
+    }
     if (entry.http_status == 503 || entry.http_status == 429) out.headers.emplace_back("Retry-After", "1");
     return out;
 }
@@ -38,7 +44,9 @@ std::string serialise(const Response& r, std::string_view request_id, bool keep_
     for (const auto& [name, value] : r.headers) out += name + ": " + value + "\r\n";
     if (!request_id.empty()) out += "Licet-Request-Id: " + std::string(request_id) + "\r\n";
     out += "Content-Length: " + std::to_string(r.body.size()) + "\r\n";
-    out += keep_alive && !r.close ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+    const bool upgrade = r.status == 426;
+    out += keep_alive && !r.close ? "Connection: keep-alive" : "Connection: close";
+    out += upgrade ? ", Upgrade\r\n\r\n" : "\r\n\r\n";
     if (!head_only) out += r.body;
     return out;
 }

@@ -1,42 +1,157 @@
-#include "server/stream/edge/routes.h"
+// Which route a request takes, and the small routes: endpoints, the partner's own usage, what is forwarded to the control plane.
+#include <algorithm>
+#include <array>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/string.hpp>
+
+#include "base/limits.h"
+#include "server/stream/edge/connection.h"
+#include "server/stream/edge/route_table.h"
 
 namespace licet::stream {
+
+namespace asio = boost::asio;
+
 namespace {
 
-bool fits(std::string_view pattern, std::span<const std::string> segments, std::string& product) {
-    for (const std::string& segment : segments) {
-        if (pattern.empty()) return false;
-        pattern.remove_prefix(1);
-        const auto slash = pattern.find('/');
-        const auto expected = pattern.substr(0, slash);
-        pattern = slash == std::string_view::npos ? std::string_view{} : pattern.substr(slash);
-        if (expected == "{product}")
-            product = segment;
-        else if (expected != segment)
-            return false;
+// HEAD is a GET whose body stays here.
+constexpr std::array<std::string_view, 7> kForwardedMethods{"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"};
+
+using Text = Result<std::string>;
+
+// Runs `call` on the pool; the coroutine goes on where it was. Error: overloaded.
+Task<std::shared_ptr<Text>> off_the_shard(asio::io_context& io, BlockingPool& blocking, std::function<Text()> call) {
+    if (blocking.calls.fetch_add(1) >= limits::blocking_calls_max) {
+        --blocking.calls;
+        co_return std::make_shared<Text>(Error{Errc::overloaded, "too many such requests are being answered", {}});
     }
-    return pattern.empty();
+    auto initiate = [&io, &blocking, call = std::move(call)](auto handler) mutable {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        asio::post(blocking.pool, [&io, &blocking, shared, call = std::move(call)]() mutable {
+            auto result = std::make_shared<Text>(call());
+            --blocking.calls;
+            asio::post(io, [shared = std::move(shared), result]() mutable { std::move (*shared)(result); });
+        });
+    };
+    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::shared_ptr<Text>)>(std::move(initiate), asio::use_awaitable);
 }
 
 }  // namespace
 
-EdgeMatch match_edge(std::string_view method, std::span<const std::string> segments) {
-    EdgeMatch out;
-    for (const EdgeRoute& route : kEdgeRoutes) {
-        if (!fits(route.path, segments, out.product)) continue;
-        out.path = route.path;
-        if (route.method == method) {
-            out.route = &route;
-            out.allow.clear();
-            return out;
-        }
-        out.allow += (out.allow.empty() ? "" : ", ") + std::string(route.method);
-    }
+Result<Caller> Connection::caller() const {
+    const std::string authorization = header("Authorization");
+    if (authorization.empty()) return Error{Errc::unauthenticated, "a bearer token is required", "header:Authorization"};
+    if (!boost::beast::iequals(authorization.substr(0, 7), "Bearer ")) return Error{Errc::unauthenticated, "expected Bearer", "header:Authorization"};
+    Caller out;
+    out.snapshot = shard_.services.snapshot();
+    auto token = shard_.services.tokens->check(*out.snapshot, std::string_view(authorization).substr(7));
+    if (!token) return token.error();
+    out.token = *std::move(token);
+    out.client = out.snapshot->client(out.token.client);
+    if (out.client == nullptr) return Error{Errc::invalid_token, "the token's client is unknown", "header:Authorization"};
     return out;
 }
 
-bool for_control(std::span<const std::string> segments) {
-    return segments.size() >= 2 && segments[0] == "v1" && (segments[1] == "admin" || segments[1] == "finance" || segments[1] == "openapi.json");
+std::optional<Error> Connection::query_only(std::initializer_list<std::string_view> known) const {
+    for (const auto& [key, value] : target_.query)
+        if (std::find(known.begin(), known.end(), key) == known.end()) return Error{Errc::invalid_parameter, "unknown parameter", "query:" + key};
+    return std::nullopt;
+}
+
+Response Connection::not_allowed(const std::string& allow) const {
+    auto response = refused({Errc::method_not_allowed, "allowed here: " + allow, {}});
+    response.headers.emplace_back("Allow", allow);
+    return response;
+}
+
+Task<bool> Connection::dispatch() {
+    auto target = parse_target({head_.target().data(), head_.target().size()});
+    if (!target) co_return co_await answer(refused(target.error()));
+    target_ = *std::move(target);
+    const auto method = head_.method_string();
+    const auto found = match_edge({method.data(), method.size()}, target_.segments);
+    route_ = found.path;
+    if (found.route != nullptr) {
+        switch (found.route->use) {
+            case EdgeUse::token:
+                co_return co_await token();
+            case EdgeUse::publish:
+                co_return co_await publish(found.product);
+            case EdgeUse::subscribe:
+                co_return co_await subscribe(found.product);
+            case EdgeUse::endpoints:
+                co_return co_await endpoints(found.product);
+            case EdgeUse::usage:
+                co_return co_await usage();
+        }
+    }
+    if (!found.path.empty()) co_return co_await answer(not_allowed(found.allow));
+    if (for_control(target_.segments)) {
+        route_ = "control";
+        co_return co_await forward();
+    }
+    co_return co_await answer(refused({Errc::not_found, "no such resource", {}}));
+}
+
+Task<bool> Connection::endpoints(const std::string& name) {
+    if (auto error = query_only({})) co_return co_await answer(refused(*error));
+    auto who = caller();
+    if (!who) co_return co_await answer(refused(who.error()));
+    if (!who->token.allows("read", name) && !who->token.allows("write", name))
+        co_return co_await answer(refused({Errc::insufficient_scope, "needs a scope for this product", {}}));
+    const auto* product = who->snapshot->product(name);
+    if (product == nullptr) co_return co_await answer(refused({Errc::not_found, "no such product", {}}));
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& region : who->snapshot->regions())
+        if (product->product.residency.empty() || product->product.residency == region.name)
+            list.push_back({{"region", region.name}, {"url", region.endpoint + "/v1/products/" + name + "/events"}});
+    const std::string residency = product->product.residency;
+    auto response = json_response(
+        {{"product", name}, {"residency", residency.empty() ? nlohmann::json() : nlohmann::json(residency)}, {"endpoints", std::move(list)}});
+    co_return co_await answer(std::move(response));
+}
+
+Task<bool> Connection::usage() {
+    if (auto error = query_only({"period"})) co_return co_await answer(refused(*error));
+    auto who = caller();
+    if (!who) co_return co_await answer(refused(who.error()));
+    timer_.cancel();
+    auto call = [&services = shard_.services, snapshot = who->snapshot, party = who->client->party, period = target_.query["period"]] {
+        return services.usage(*snapshot, party, period);
+    };
+    const auto report = co_await off_the_shard(shard_.io, shard_.blocking, std::move(call));
+    if (!*report) co_return co_await answer(refused(report->error()));
+    Response response{200, "application/json", report->value(), {}, false};
+    response.headers.emplace_back("Cache-Control", "no-store");
+    co_return co_await answer(std::move(response));
+}
+
+Task<bool> Connection::forward() {
+    ForwardRequest out;
+    out.method = std::string(head_.method_string());
+    if (std::find(kForwardedMethods.begin(), kForwardedMethods.end(), out.method) == kForwardedMethods.end())
+        co_return co_await answer(not_allowed("GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS"));
+    if (head_only_) out.method = "GET";
+    // Nobody unknown makes this node hold a body or the control plane work, but for the description of the API.
+    const bool open = target_.segments.size() == 2 && target_.segments[1] == "openapi.json";
+    if (!open || !header("Authorization").empty()) {
+        auto who = caller();
+        if (!who) co_return co_await answer(refused(who.error()));
+        out.client = who->token.client;
+    }
+    out.target = target_.path + (target_.raw_query.empty() ? "" : "?" + target_.raw_query);
+    out.content_type = header("Content-Type");
+    out.if_match = header("If-Match");
+    out.idempotency_key = header("Idempotency-Key");
+    out.request_id = request_id_;
+    if (!co_await read_body(open ? 0 : limits::control_body_max_bytes)) co_return false;
+    timer_.cancel();
+    out.body = std::move(body_);
+    auto response = co_await shard_.forwarder.forward(std::move(out), keeper_);
+    if (!response) co_return co_await answer(refused(response.error()));
+    co_return co_await answer(*std::move(response));
 }
 
 }  // namespace licet::stream

@@ -1,13 +1,20 @@
 // GET /v1/products/{product}/events: checks everything a subscription needs, then hands the connection to delivery.
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/websocket/detail/hybi13.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <charconv>
 
+#include "base/encoding.h"
 #include "base/limits.h"
 #include "server/stream/edge/connection.h"
 
 namespace licet::stream {
+
+namespace asio = boost::asio;
+
 namespace {
 
 Error bad_query(const char* name, std::string what) { return {Errc::invalid_parameter, std::move(what), std::string("query:") + name}; }
@@ -18,16 +25,58 @@ std::optional<std::uint64_t> number(const std::string& text) {
     return read.ec == std::errc{} && read.ptr == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
 }
 
-bool accepts(std::string_view accept, std::string_view type) { return accept.find(type) != std::string_view::npos; }
+// Whether an Accept header (RFC 9110 section 12.5.1) names one of `ranges` and does not exclude it by q=0.
+bool accepts(std::string_view accept, std::initializer_list<std::string_view> ranges) {
+    const auto trim = [](std::string_view text) {
+        while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+        while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+        return text;
+    };
+    while (!accept.empty()) {
+        const auto comma = accept.find(',');
+        auto one = accept.substr(0, comma);
+        accept = comma == std::string_view::npos ? std::string_view{} : accept.substr(comma + 1);
+        bool excluded = false;
+        const auto semicolon = one.find(';');
+        for (auto rest = semicolon == std::string_view::npos ? std::string_view{} : one.substr(semicolon + 1); !rest.empty();) {
+            const auto end = rest.find(';');
+            const auto parameter = trim(rest.substr(0, end));
+            rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+            excluded |= boost::beast::iequals(parameter.substr(0, 2), "q=") && parameter.find_first_not_of("0.", 2) == std::string_view::npos;
+        }
+        const auto range = trim(one.substr(0, semicolon));
+        if (!excluded && std::any_of(ranges.begin(), ranges.end(), [&](std::string_view r) { return boost::beast::iequals(r, range); })) return true;
+    }
+    return false;
+}
 
 Result<WireFormat> format_of(const std::string& accept, bool websocket) {
     if (websocket) return WireFormat::websocket_json;
-    if (accepts(accept, "text/event-stream")) return WireFormat::sse;
-    if (accepts(accept, "application/cloudevents-batch+json")) return WireFormat::batch_json;
-    if (accept.empty() || accepts(accept, "application/x-ndjson") || accepts(accept, "*/*") || accepts(accept, "application/*"))
-        return WireFormat::ndjson;
+    if (accepts(accept, {"text/event-stream"})) return WireFormat::sse;
+    if (accepts(accept, {"application/cloudevents-batch+json"})) return WireFormat::batch_json;
+    if (accept.empty() || accepts(accept, {"application/x-ndjson", "*/*", "application/*"})) return WireFormat::ndjson;
+    if (accepts(accept, {"text/*"})) return WireFormat::sse;
     return Error{Errc::not_acceptable, "expected text/event-stream, application/x-ndjson, application/cloudevents-batch+json, or a WebSocket",
                  "header:Accept"};
+}
+
+// The opening handshake (RFC 6455 section 4.2): the Sec-WebSocket-Accept value.
+Result<std::string> accept_websocket(const http::request_header<>& head) {
+    const auto get = [&](std::string_view name) {
+        const auto at = head.find(boost::beast::string_view(name.data(), name.size()));
+        return at == head.end() ? std::string() : std::string(at->value());
+    };
+    if (head.method() != http::verb::get || !http::token_list{head[http::field::connection]}.exists("upgrade"))
+        return Error{Errc::bad_request, "not a WebSocket handshake (RFC 6455)", "header:Upgrade"};
+    if (get("Sec-WebSocket-Version") != "13") return Error{Errc::upgrade_required, "version 13 is spoken here", "header:Sec-WebSocket-Version"};
+    const std::string key = get("Sec-WebSocket-Key");
+    if (const auto nonce = parse_base64(key); key.size() != 24 || !nonce || nonce->size() != 16)
+        return Error{Errc::bad_request, "expected 16 bytes in base64", "header:Sec-WebSocket-Key"};
+    if (!http::token_list{head["Sec-WebSocket-Protocol"]}.exists("cloudevents.json"))
+        return Error{Errc::bad_request, "offer the subprotocol cloudevents.json", "header:Sec-WebSocket-Protocol"};
+    boost::beast::websocket::detail::sec_ws_accept_type accept;
+    boost::beast::websocket::detail::make_sec_ws_accept(accept, key);
+    return std::string(accept.data(), accept.size());
 }
 
 // Where the stream starts and ends.
@@ -82,9 +131,7 @@ Result<ReadRequest> positions(const Target& target, const std::string& last_even
 
 Task<bool> Connection::subscribe(const std::string& name) {
     if (auto error = query_only({"from", "since", "until", "contract", "limit", "wait"})) co_return co_await answer(refused(*error));
-    const auto& head = parsers_->head->get();
-    const bool websocket = http::token_list{head[http::field::upgrade]}.exists("websocket");
-    const bool head_only = head.method() == http::verb::head;
+    const bool websocket = http::token_list{head_[http::field::upgrade]}.exists("websocket");
     const auto format = format_of(header("Accept"), websocket);
     if (!format) co_return co_await answer(refused(format.error()));
     auto who = caller();
@@ -104,19 +151,12 @@ Task<bool> Connection::subscribe(const std::string& name) {
     if (!read) co_return co_await answer(refused(read.error()));
     const auto contract = snapshot.contract_for(who->client->party, name, target_.query["contract"], shard_.services.clock->utc_now());
     if (!contract) co_return co_await answer(refused(contract.error()));
-
     if (websocket) {
-        const bool upgrade = http::token_list{head[http::field::connection]}.exists("upgrade");
-        const std::string key = header("Sec-WebSocket-Key");
-        if (!upgrade || head_only || key.size() != 24 || header("Sec-WebSocket-Version") != "13")
-            co_return co_await answer(refused({Errc::bad_request, "not a WebSocket handshake of version 13 (RFC 6455)", "header:Upgrade"}));
-        if (!http::token_list{head["Sec-WebSocket-Protocol"]}.exists("cloudevents.json"))
-            co_return co_await answer(refused({Errc::bad_request, "offer the subprotocol cloudevents.json", "header:Sec-WebSocket-Protocol"}));
-        boost::beast::websocket::detail::sec_ws_accept_type accept;
-        boost::beast::websocket::detail::make_sec_ws_accept(accept, key);
-        read->websocket_accept = std::string(accept.data(), accept.size());
+        auto accepted = accept_websocket(head_);
+        if (!accepted) co_return co_await answer(refused(accepted.error()));
+        read->websocket_accept = *std::move(accepted);
     }
-    if (!parsers_->head->is_done()) co_return co_await answer(refused({Errc::bad_request, "no body is expected", {}}));
+    if (body_state_ == Body::unread) co_return co_await answer(refused({Errc::bad_request, "no body is expected", {}}));
 
     read->snapshot = who->snapshot;
     read->product = product->product.no;
@@ -124,23 +164,32 @@ Task<bool> Connection::subscribe(const std::string& name) {
     read->client = who->token.client;
     read->authorised_until = who->token.expires_at;
     read->token_issued_at = who->token.issued_at;
-    read->keep_alive = keep_alive_;
-    read->head_only = head_only;
-    read->extra_headers = "Licet-Request-Id: " + request_id_ + "\r\n";
-    log_request(websocket ? 101 : 200, 0);
+    hand_over(*std::move(read));
+    co_return true;
+}
 
+// Delivery has the connection from here on, and gives it back for the next request or with an error to answer.
+void Connection::hand_over(ReadRequest read) {
+    read.keep_alive = keep_alive_;
+    read.head_only = head_only_;
+    read.extra_headers = "Licet-Request-Id: " + request_id_ + "\r\n";
+    if (!read.websocket_accept.empty()) log_request(101, 0);
     timer_.cancel();
     taken_ = true;
-    if (buffer_.size() > 0) {
-        transport_->unread(std::string(static_cast<const char*>(buffer_.data().data()), buffer_.size()));
-        buffer_.consume(buffer_.size());
-    }
+    if (buffer_.size() > 0) transport_->unread({static_cast<const char*>(buffer_.data().data()), buffer_.size()});
+    buffer_.consume(buffer_.size());
     auto transport = std::move(transport_);
-    shard_.services.delivery->serve(shard_.index, *std::move(read), std::move(transport),
-                                    [&shard = shard_](std::unique_ptr<Transport> back, std::optional<Error> error) {
-                                        Connection::run(shard, std::move(back), std::move(error));
-                                    });
-    co_return true;
+    Owed owed{std::nullopt, request_id_, route_, keep_alive_, head_only_};
+    auto back = [owner = shard_.owner, shard = &shard_, owed](std::unique_ptr<Transport> given, std::optional<Error> error) mutable {
+        auto keeper = owner.lock();
+        if (!keeper) return;
+        owed.error = std::move(error);
+        // Later: delivery may be in the middle of something, and pipelined requests must not nest.
+        asio::post(shard->io, [keeper = std::move(keeper), shard, given = std::move(given), owed = std::move(owed)]() mutable {
+            Connection::run(*shard, std::move(given), std::move(owed));
+        });
+    };
+    shard_.services.delivery->serve(shard_.index, std::move(read), std::move(transport), std::move(back));
 }
 
 }  // namespace licet::stream

@@ -1,0 +1,46 @@
+// What the connections of one shard share. Private to edge/; one shard thread.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "server/stream/edge/edge.h"
+#include "server/stream/edge/forwarder.h"
+#include "server/stream/ingest/ingest.h"
+
+namespace licet::stream {
+
+namespace http = boost::beast::http;
+class Connection;
+
+// Threads for calls that block, shared by all shards; bounded by limits::blocking_calls_max.
+struct BlockingPool {
+    explicit BlockingPool(std::size_t threads) : pool(threads) {}
+    boost::asio::thread_pool pool;
+    std::atomic<std::size_t> calls{0};
+};
+
+struct EdgeShard {
+    boost::asio::io_context& io;
+    std::size_t index;
+    const EdgeOptions& options;
+    const EdgeServices& services;
+    BlockingPool& blocking;
+    std::weak_ptr<void> owner;  // keeps this alive for connections
+    IngestParser ingest;
+    Forwarder forwarder;
+    std::shared_ptr<std::size_t> places = std::make_shared<std::size_t>(0);  // connections there are, those delivery has included
+    std::size_t body_bytes = 0;                                              // reserved for request bodies being received
+    std::set<Connection*> connections;                                       // at the edge
+    std::function<void()> emptied;                                           // set when the last of them is waited for
+    bool stopping = false;
+    std::map<std::pair<std::string, int>, ports::Counter*> responses;  // by route and status class
+};
+
+}  // namespace licet::stream
