@@ -224,8 +224,7 @@ class RunningControl final : public Control {
         count_unsent(+1);
         try {
             if (const auto peer = job.response.getPeer()) peer->setIdle(false);
-            send(job.response, answer, job.request_id)
-                .then([this](ssize_t) { count_unsent(-1); }, [this](std::exception_ptr&) { count_unsent(-1); });
+            send(job.response, answer, job.request_id).then([this](ssize_t) { count_unsent(-1); }, [this](std::exception_ptr&) { count_unsent(-1); });
         } catch (const std::exception&) {
             count_unsent(-1);
             log::warn("control.answer_not_sent", {{"route", job.route->path}, {"request_id", job.request_id}});
