@@ -70,8 +70,8 @@ Result<Reply> Admin::revoke_client(const Actor& actor, const std::string& id) {
 }
 Result<Reply> Admin::revoke_tokens(const Actor& actor, const std::string& id) {
     if (auto error = only_where_authored()) return *error;
-    // Every token issued up to now: they carry whole seconds, rounded down.
-    const UtcMillis before{(parts_.clock->utc_now().value / 1000 + 1) * 1000};
+    // Every token issued up to now: they carry milliseconds.
+    const UtcMillis before{parts_.clock->utc_now().value + 1};
     return held(parts_.catalog->revoke_tokens(id, before, {actor.client, "client.revoke_tokens", id, json::object()}),
                 {{"id", id}, {"tokensValidFrom", format_rfc3339(before)}});
 }

@@ -1,6 +1,7 @@
 #include "server/app/tokens.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace licet::app {
@@ -53,12 +54,12 @@ Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view 
         if (!grants(client->scopes, s)) return Error{Errc::insufficient_scope, "the client may not be given a requested scope", "form:scope"};
     std::string joined;
     for (const auto& s : out.scopes) joined += (joined.empty() ? "" : " ") + s;
-    // Times in tokens are whole seconds: one issued in the second of a revocation is dated after it.
-    const std::int64_t now = std::max(clock_->utc_now().value / 1000, (client->tokens_valid_from.value + 999) / 1000);
+    // To the millisecond (RFC 7519 section 2 allows it), and never before the last revocation: the next one revokes whatever was issued until then.
+    const UtcMillis issued = std::max(clock_->utc_now(), client->tokens_valid_from);
     std::array<std::uint8_t, 16> unique{};
     crypto_->random(unique);
     const json header{{"typ", "at+jwt"}, {"alg", "EdDSA"}};
-    const json claims{{"iss", issuer_},     {"aud", kAudience}, {"sub", id}, {"client_id", id}, {"iat", now}, {"exp", now + kLifetimeSeconds},
+    const json claims{{"iss", issuer_},     {"aud", kAudience}, {"sub", id}, {"client_id", id}, {"iat", static_cast<double>(issued.value) / 1000}, {"exp", issued.value / 1000 + kLifetimeSeconds},
                       {"jti", hex(unique)}, {"scope", joined}};
     out.token = base64url(as_bytes(header.dump())) + "." + base64url(as_bytes(claims.dump()));
     out.token += "." + base64url(signer_->sign(as_bytes(out.token)));
@@ -79,10 +80,10 @@ Result<Token> Tokens::check(const Snapshot& snapshot, std::string_view token) co
     };
     if (text(header, "typ") != "at+jwt" || text(header, "alg") != "EdDSA") return refused("not an access token of this server");
     if (text(claims, "iss") != issuer_ || text(claims, "aud") != kAudience) return refused("the token is for another server");
-    if (!claims.contains("iat") || !claims["iat"].is_number_integer() || !claims.contains("exp") || !claims["exp"].is_number_integer())
+    if (!claims.contains("iat") || !claims["iat"].is_number() || !claims.contains("exp") || !claims["exp"].is_number_integer())
         return refused("the token lacks its times");
     Token out{text(claims, "client_id"),
-              {claims["iat"].get<std::int64_t>() * 1000},
+              {std::llround(claims["iat"].get<double>() * 1000)},
               {claims["exp"].get<std::int64_t>() * 1000},
               split(text(claims, "scope"))};
     if (clock_->utc_now() >= out.expires_at) return refused("the token has expired");

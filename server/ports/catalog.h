@@ -149,6 +149,7 @@ class Catalog {
     [[nodiscard]] virtual Result<Changed> put_contract(const Contract& contract, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> create_client(const Client& client, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> revoke_client(const std::string& id, const AuditEntry& audit) = 0;
+    // Each call moves tokens_valid_from on, by a millisecond at least: tokens are dated from it, and those are revoked too.
     [[nodiscard]] virtual Result<Changed> revoke_tokens(const std::string& id, UtcMillis issued_before, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> add_policy_version(const std::string& name, const nlohmann::json& document, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> activate_policy(const std::string& name, std::uint32_t version, const AuditEntry& audit) = 0;

@@ -164,7 +164,7 @@ class PgCatalog final : public Catalog {
     }
     Result<Changed> revoke_tokens(const std::string& id, UtcMillis issued_before, const AuditEntry& audit) override {
         return global("revoke_tokens", audit, [&](pqxx::work& t, Changed&) {
-            found(t.exec_params("UPDATE clients SET tokens_valid_from = greatest(tokens_valid_from, $2) WHERE id = $1", id, issued_before.value),
+            found(t.exec_params("UPDATE clients SET tokens_valid_from = greatest(tokens_valid_from + 1, $2) WHERE id = $1", id, issued_before.value),
                   "no such client");
         });
     }

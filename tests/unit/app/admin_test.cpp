@@ -197,7 +197,7 @@ TEST_CASE("admin: a client's secret is shown once and never kept") {
     for (const char* scope : {"read", "read:", "delete:wiki", "*", "read:a b", "read:*x"})
         CHECK(Desk::refused(d.admin->create_client(kActor, with(body, "scopes", json::array({scope})))) == "/scopes/0");
     d.clock->now = 1'795'000'000'300;
-    CHECK(Desk::done(d.admin->revoke_tokens(kActor, "reader"))["tokensValidFrom"] == format_rfc3339({1'795'000'001'000}));
+    CHECK(Desk::done(d.admin->revoke_tokens(kActor, "reader"))["tokensValidFrom"] == format_rfc3339({1'795'000'000'301}));
     Desk::done(d.admin->revoke_client(kActor, "reader"));
     CHECK(d.governance->snapshot()->client("reader")->revoked);
     Desk::refused(d.admin->revoke_client(kActor, "nobody"), Errc::not_found);

@@ -102,7 +102,7 @@ class MemoryCatalog final : public ports::Catalog {
         return on_client(id, audit, [](ports::Client& c) { c.revoked = true; });
     }
     Result<ports::Changed> revoke_tokens(const std::string& id, UtcMillis before, const ports::AuditEntry& audit) override {
-        return on_client(id, audit, [&](ports::Client& c) { c.tokens_valid_from = std::max(c.tokens_valid_from, before); });
+        return on_client(id, audit, [&](ports::Client& c) { c.tokens_valid_from = std::max(UtcMillis{c.tokens_valid_from.value + 1}, before); });
     }
     Result<ports::Changed> add_policy_version(const std::string& name, const json& document, const ports::AuditEntry& audit) override {
         return global(audit, [&](ports::Changed& changed) {

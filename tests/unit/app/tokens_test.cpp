@@ -126,11 +126,14 @@ TEST_CASE("tokens: revoking a client's tokens takes all issued up to then, and n
     Issuer i;
     i.clock->now = 1'795'000'000'300;
     const auto before = i.token();
-    i.configuration.clients[0].tokens_valid_from = {1'795'000'001'000};  // what Admin::revoke_tokens writes at this moment
+    i.configuration.clients[0].tokens_valid_from = {1'795'000'000'301};  // what revoking writes at this moment
     CHECK(i.refused(before));
-    const auto after = i.token();  // within the same second
+    const auto after = i.token();  // within the same millisecond
     CHECK(after != before);
     CHECK_FALSE(i.refused(after));
+    i.configuration.clients[0].tokens_valid_from = {1'795'000'000'302};  // and again
+    CHECK(i.refused(after));
+    CHECK_FALSE(i.refused(i.token()));
 }
 
 TEST_CASE("tokens: nothing but a whole token of this server is taken") {
