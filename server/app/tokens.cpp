@@ -59,8 +59,14 @@ Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view 
     std::array<std::uint8_t, 16> unique{};
     crypto_->random(unique);
     const json header{{"typ", "at+jwt"}, {"alg", "EdDSA"}};
-    const json claims{{"iss", issuer_},     {"aud", kAudience}, {"sub", id}, {"client_id", id}, {"iat", static_cast<double>(issued.value) / 1000}, {"exp", issued.value / 1000 + kLifetimeSeconds},
-                      {"jti", hex(unique)}, {"scope", joined}};
+    const json claims{{"iss", issuer_},
+                      {"aud", kAudience},
+                      {"sub", id},
+                      {"client_id", id},
+                      {"iat", static_cast<double>(issued.value) / 1000},
+                      {"exp", issued.value / 1000 + kLifetimeSeconds},
+                      {"jti", hex(unique)},
+                      {"scope", joined}};
     out.token = base64url(as_bytes(header.dump())) + "." + base64url(as_bytes(claims.dump()));
     out.token += "." + base64url(signer_->sign(as_bytes(out.token)));
     return out;
