@@ -68,14 +68,16 @@ IoResult Transport::write_some(std::span<const char> from) noexcept {
         if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoState::blocked, 0};
         return {errno == EPIPE || errno == ECONNRESET ? IoState::closed : IoState::failed, 0};
     }
-    const auto io = tls_->write(from);
+    // One record a call. One under way is offered again alone: a longer offer would let the session take the next bytes too and not say so.
+    const auto record = from.first(std::min(from.size(), pending_record_ > 0 ? pending_record_ : kTlsRecordBytes));
+    const auto io = tls_->write(record);
     switch (io.state) {
         case ports::TlsState::done:
             pending_record_ = 0;
             return {IoState::done, io.bytes};
         case ports::TlsState::want_read:
         case ports::TlsState::want_write:
-            pending_record_ = std::min(from.size(), kTlsRecordBytes);
+            pending_record_ = record.size();
             return {IoState::blocked, 0};
         case ports::TlsState::closed:
             return {IoState::closed, 0};
