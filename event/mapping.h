@@ -9,8 +9,9 @@
 // An attribute rule has exactly one of `pointer` (RFC 6901), `constant`, `digest` (id only: SHA-256 of the minified data, so that a repeated load is
 // idempotent). `infoType` beside a pointer: the attribute is set only when the value is of that (detectable) type. `required`: refuse the
 // event when absent. `id`, `source`, `type` need a rule for plain JSON; CloudEvents bring their own, and the mapping only fills what they lack.
-// Governing attributes (`license`, `jurisdiction`, `residency`, `datasubject`, ...) given by a rule win over the event's own. Where the rule finds nothing,
-// a licence or jurisdiction of the event's own counts as unknown, but what restricts (`residency`, `datasubject`, `expirytime`, ...) stays as the event says.
+// Governing attributes (`license`, `jurisdiction`, `residency`, `datasubject`, ...) given by a rule win over the event's own. Where the rule finds
+// nothing, a licence or jurisdiction of the event's own counts as unknown, but what restricts (`residency`, `datasubject`, `expirytime`, ...) stays
+// as the event says.
 #pragma once
 
 #include <cstdint>
