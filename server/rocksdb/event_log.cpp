@@ -3,6 +3,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -318,6 +319,10 @@ rocksdb::Options options_for() {
     options.create_if_missing = true;
     options.compression = rocksdb::kZSTD;
     options.write_buffer_size = 64 * 1024 * 1024;
+    // New identities are told from known ones by a filter, and events find their place beside the last one: a third of the writer's time otherwise.
+    options.memtable_whole_key_filtering = true;
+    options.memtable_prefix_bloom_size_ratio = 0.05;
+    options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefixBytes));
     // Only a torn end is passed over. The default also drops all that lies behind damage: acknowledged events, whose offsets would then be given
     // again.
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
