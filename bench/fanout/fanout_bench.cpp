@@ -17,7 +17,7 @@ using namespace licet::bench;
 
 struct Options {
     int rounds = 9;
-    std::uint32_t contracts = 1, batch = 256, window = 2, publishers = 4;
+    std::uint32_t contracts = kSubscribers, batch = 256, window = 4, publishers = 4;
     std::uint64_t events = 8192;  // per round
 };
 
@@ -111,7 +111,7 @@ class Bench {
             round.batches = round.batch_events = round.window = 1;
             round.pad = pad;
             const Outcome out = subscribers_->run(round);
-            account({subscribers_->capture(), out.bytes}, out.frame_bytes, round.first_event, 1);
+            account({subscribers_->capture(), out.bytes}, out.frame_bytes, round.first_event, 1, 1);
             return out.frame_bytes - (out.frame_bytes < 2 + 126 ? 2 : 4);
         };
         const std::uint64_t without = probe(0);
@@ -127,10 +127,10 @@ class Bench {
         next_event_ = (next_event_ + kConsentedOf - 1) / kConsentedOf * kConsentedOf;
         return next_event_;
     }
-    void account(std::string_view frames, std::uint64_t frame_bytes, std::uint64_t first, std::uint64_t count) {
-        delivered_bytes_ += check_frames(frames, frame_bytes, first, count);
+    void account(std::string_view frames, std::uint64_t frame_bytes, std::uint64_t first, std::uint64_t batches, std::uint64_t batch_events) {
+        delivered_bytes_ += check_frames(frames, frame_bytes, first, batches, batch_events);
         delivered_events_ += frames.size() / frame_bytes;
-        next_event_ = first + count;
+        next_event_ = first + batches * batch_events;
     }
 
     double serve(Round round, double deliveries, Series* series) {
@@ -138,7 +138,7 @@ class Bench {
         const double cpu = process_cpu_seconds();
         const Outcome out = subscribers_->run(round);
         const double used = process_cpu_seconds() - cpu;
-        account({subscribers_->capture(), out.bytes}, frame_bytes_, round.first_event, std::uint64_t{round.batches} * round.batch_events);
+        account({subscribers_->capture(), out.bytes}, frame_bytes_, round.first_event, round.batches, round.batch_events);
         const double rate = deliveries / (static_cast<double>(out.ns) / 1e9);
         if (series != nullptr) {
             series->rate.push_back(rate);
@@ -202,8 +202,9 @@ int main(int count, char** arguments) {
                 {"contracts", options.contracts},
                 {"events_per_s_core", small["deliveries_per_s"]},
                 {"metered", metered},
-                {"tls", false},
-                {"ledger", "memory"},
+                {"inside",
+                 "edge HTTP and tokens, ingest, RocksDB log with fsync, policy, consent, redaction, cursors, tapes, fsynced usage journal, flusher"},
+                {"outside", "TLS, PostgreSQL (ledger and catalog in memory), Redis, control plane"},
                 {"rounds", options.rounds},
                 {"batch_events", options.batch},
                 {"window_batches", options.window},
