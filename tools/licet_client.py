@@ -166,6 +166,7 @@ class Sse:
         if last_event_id:
             headers["Last-Event-ID"] = last_event_id
         self.connection.request("GET", path, headers=headers)
+        self.sock = self.connection.sock  # the connection forgets it once the answer says that it ends with it
         self.response = self.connection.getresponse()
         self.retry_ms = None
         self.last_id = last_event_id

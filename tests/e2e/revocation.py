@@ -63,13 +63,12 @@ class Reader(threading.Thread):
 
     def stop(self):
         """Ends the reading before the socket is closed: its number would be taken by the next connection, and this thread would read from that."""
-        sock = self.stream.connection.sock if isinstance(self.stream, Sse) else self.stream.sock
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        try:
+            self.stream.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.join(20)
+        equal(self.is_alive(), False, "reading goes on after the end of the connection")
         self.stream.sock.close() if isinstance(self.stream, WebSocket) else self.stream.close()
 
     def await_subject(self, subject, count=1):
