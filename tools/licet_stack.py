@@ -360,7 +360,7 @@ class Stack:
                  "[catalog]", f'dsn = "{self.dsn(region, "licet_node")}"', 'password_file = "secrets/postgres_node"',
                  f'owner_dsn = "{self.dsn(region, "licet_owner")}"']
         if region != first:
-            lines += ["authoring = false", f'replicate_from = "{self.dsn(first, "licet_owner")}"']
+            lines += [f'authored_in = "{first}"', f'replicate_from = "{self.dsn(first, "licet_owner")}"']
         lines += ["", "[journal]", 'durability = "fsync"', ""]
         if self.with_redis:
             lines += ["[redis]", f'address = "127.0.0.1:{self.ports["redis"]}"', "lease_ms = 3000", ""]

@@ -149,7 +149,9 @@ void read_edge(Reader& r, Config& c) {
 void read_stores(Reader& r, Config& c) {
     c.catalog.dsn = r.required_text("catalog", "dsn");
     c.catalog.owner_dsn = r.text("catalog", "owner_dsn").value_or("");
-    c.catalog.authoring = r.boolean("catalog", "authoring", true);
+    c.catalog.authored_in = r.text("catalog", "authored_in").value_or(c.node.region);
+    if (!valid_slug(c.catalog.authored_in)) r.fail("catalog", "authored_in", "must be the name of a region");
+    c.catalog.authoring = c.catalog.authored_in == c.node.region;
     c.catalog.replicate_from = r.text("catalog", "replicate_from").value_or("");
     if (c.catalog.authoring != c.catalog.replicate_from.empty())
         r.fail("catalog", "replicate_from", "is for regions that do not author the configuration, and required there");

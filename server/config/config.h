@@ -35,7 +35,8 @@ struct Config {
         std::string dsn;             // libpq connection string of the serving role
         std::string owner_dsn;       // `licet migrate` connects with it; empty: dsn
         std::string replicate_from;  // non-authoring regions: connection string of the authoring region's database
-        bool authoring = true;       // global configuration is written here
+        std::string authored_in;     // region where the global configuration is written
+        bool authoring = true;       // it is this node's
     } catalog;
     bool journal_fsync = true;
     struct Redis {

@@ -211,13 +211,26 @@ class RunningControl final : public Control {
     static Answer run(Job& job) {
         try {
             auto result = job.route->run(job.call);
-            return result ? *std::move(result) : problem(result.error(), job.request_id);
+            if (result) return *std::move(result);
+            return result.error().code == Errc::misdirected ? elsewhere(job, result.error()) : problem(result.error(), job.request_id);
         } catch (const std::exception&) {
         } catch (...) {
         }
         // A use case has no business throwing; what it said may quote input, so only that it did is logged.
         log::error("control.use_case_threw", {{"route", job.route->path}, {"request_id", job.request_id}});
         return problem({Errc::internal, "the request failed", {}}, job.request_id);
+    }
+
+    // Says where the request belongs.
+    static Answer elsewhere(const Job& job, const Error& error) {
+        Answer answer = problem(error, job.request_id);
+        const auto snapshot = job.call.services.snapshot();
+        const auto* region = snapshot->region_named(job.call.services.authored_in);
+        if (region == nullptr) return answer;
+        auto body = nlohmann::json::parse(answer.body);
+        body["endpoint"] = region->endpoint;
+        answer.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        return answer;
     }
 
     void finish(Job& job, const Answer& answer) {

@@ -25,6 +25,7 @@ struct ControlServices {
     std::shared_ptr<const app::UsageReports> reports;
     std::function<std::shared_ptr<const app::Snapshot>()> snapshot;
     std::shared_ptr<const ports::Crypto> crypto;
+    std::string authored_in;  // region that writes the global configuration; its endpoint goes with every 421
 };
 
 class Control {

@@ -200,7 +200,8 @@ class Node {
         parts.authoring = config_.catalog.authoring;
         parts.audit_public_key = base64url(audit_signer_->public_key());
         reports_ = std::make_shared<app::UsageReports>(ledger_, config_.node.region);
-        return {std::make_shared<app::Admin>(std::move(parts)), reports_, [g = governance_] { return g->snapshot(); }, crypto_};
+        return {std::make_shared<app::Admin>(std::move(parts)), reports_, [g = governance_] { return g->snapshot(); }, crypto_,
+                config_.catalog.authored_in};
     }
 
     Result<stream::EdgeServices> edge_services() {

@@ -79,7 +79,7 @@ TEST_CASE("every mistake is refused and named") {
     text = kGood;
     CHECK(pointer(text.replace(text.find("127.0.0.1:0"), 11, "0.0.0.0:443")) == "edge.tls_certificate");
     text = kGood;
-    CHECK(pointer(text.replace(text.find("dsn='dbname=x'"), 14, "dsn='dbname=x'\nauthoring=false")) == "catalog.replicate_from");
+    CHECK(pointer(text.replace(text.find("dsn='dbname=x'"), 14, "dsn='dbname=x'\nauthored_in='us'")) == "catalog.replicate_from");
     CHECK_FALSE(files.load("[node\n").ok());
     CHECK_FALSE(config::load((files.dir / "absent.toml").string()).ok());
 }
