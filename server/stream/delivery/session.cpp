@@ -51,7 +51,7 @@ std::uint64_t Session::writable_until(const Tape& t, Offset due) {
 void Session::write() {
     if (ended_ || blocked_) return;
     write_control();
-    if (ended_ || blocked_) return;
+    if (ended_ || blocked_ || leaving_) return;
     const std::uint64_t turn_start = at_;
     for (;;) {
         Tape& t = tape();
@@ -153,7 +153,7 @@ void Session::read_log() {
         auto batch = self->shard_.services().log->read(position, from, limits::catch_up_batch_max_events, limits::catch_up_batch_max_bytes);
         self->shard_.post([self, batch = std::move(batch)] {
             self->reading_ = false;
-            if (self->ended_) return;
+            if (self->ended_ || self->leaving_) return;
             if (!batch)
                 return batch.error().code == Errc::gone ? self->finish(CloseCode::cursor_gone, "what comes next is no longer kept")
                                                         : self->finish(CloseCode::internal, "the log cannot be read");

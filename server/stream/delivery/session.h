@@ -114,7 +114,8 @@ class Session : public std::enable_shared_from_this<Session> {
     std::int64_t paused_ns_ = 0;        // since when the node may not deliver; 0: it may
     std::int64_t behind_since_ns_ = 0;  // since when the peer keeps it from the head; 0: it does not, or it was never there
     bool at_head_ = false;              // was at the head of the live tape, and has not been held up since
-    std::optional<Ending> ending_;
+    std::optional<Ending> ending_;      // after the frame under way
+    bool leaving_ = false;              // the last words are in control_: nothing follows them
     std::int64_t ending_deadline_ns_ = 0;
     // Pull.
     std::size_t page_events_ = 0;

@@ -44,7 +44,7 @@ void Session::on_readable() {
         const auto io = connection_->read_some(buffer);
         if (io.state == IoState::blocked) return listen();
         if (io.state != IoState::done) return gone();
-        if (request_.format != WireFormat::websocket_json) continue;  // nothing is expected, nothing is answered
+        if (request_.format != WireFormat::websocket_json || leaving_) continue;  // nothing is expected, nothing is answered
         const auto outcome = websocket_.feed({buffer.data(), io.bytes});
         control_ += outcome.reply;
         if (outcome.error) return end(*outcome.error, "unexpected frame");
@@ -73,6 +73,7 @@ void Session::write_control() {
         control_under_way_ = !control_.empty();
         wrote_ns_ = shard_.now_ns();
     }
+    if (leaving_) linger();
 }
 
 std::optional<Session::Ending> Session::due_to_end(UtcMillis now, std::int64_t now_ns) {
@@ -93,7 +94,8 @@ std::optional<Session::Ending> Session::due_to_end(UtcMillis now, std::int64_t n
 void Session::tick(UtcMillis now, std::int64_t now_ns) {
     if (ended_ || !started_) return;
     const bool stalled = blocked_ && now_ns - progressed_ns_ > limits::stalled_write_timeout_ms * kMsNs;
-    if (stalled || (ending_ && now_ns > ending_deadline_ns_)) return abort();
+    if (stalled || ((ending_ || leaving_) && now_ns > ending_deadline_ns_)) return abort();
+    if (leaving_) return;
     if (!ending_)
         if (const auto why = due_to_end(now, now_ns)) return finish(why->code, why->reason);
     if (pull()) {
@@ -123,17 +125,19 @@ std::string Session::last_words(CloseCode code, std::string_view reason) {
 }
 
 void Session::end(CloseCode code, std::string_view reason) {
-    if (ended_) return;
+    if (ended_ || leaving_) return;
     if (pull() && at_ == 0 && connection_->pending_record() == 0) started_ = false;  // nothing of the page is out: it can still be refused
     if (!started_) return refuse({error_of(code), std::string(reason), {}});
     if (pull() || control_under_way_ || blocked_ || under_way()) return abort();
-    const std::string last = last_words(code, reason);
-    (void)connection_->write_some({last.data(), last.size()});
-    linger();
+    // No event leaves any more; the last words may have to wait for room.
+    leaving_ = true;
+    ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;
+    control_ = last_words(code, reason);
+    write_control();
 }
 
 void Session::finish(CloseCode code, std::string_view reason) {
-    if (ended_ || ending_) return;
+    if (ended_ || ending_ || leaving_) return;
     if (!started_ || pull()) return end(code, reason);
     ending_ = Ending{code, reason};
     ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;
