@@ -294,6 +294,7 @@ TEST_CASE("a drain says so at a frame boundary, with the cursor; inside a frame 
         // One more waits for the ledger.
         node.hold_ranges = true;
         wanted.contract = 2;
+        wanted.open = false;
         auto starting = node.connect(wanted);
         node.await("the ledger asked", [&] { return node.ranges_asked == 2; });
         const auto written = full->written();
@@ -322,6 +323,7 @@ TEST_CASE("a revocation while a start waits for the ledger, the log or the clock
         node.append(2);
         Wanted wanted;
         wanted.start = start;
+        wanted.open = false;
         node.hold_ranges = true;
         auto peer = node.connect(wanted);
         node.await("the ledger asked", [&] {

@@ -191,6 +191,7 @@ const json kMapping{{"attributes", {{"id", {{"digest", true}}}, {"source", {{"co
 }  // namespace
 
 Node::Node(std::size_t shards, ports::UsageRanges ranges) : ranges_(std::move(ranges)) {
+    journal->earlier = ranges_.suspense;
     siv = openssl::make_siv(as_bytes(std::string(64, 'c')));
     mapping_ = std::make_shared<event::Mapping>(*event::parse_mapping(kMapping, 1));
     consents->set_ready(true);
@@ -281,6 +282,7 @@ stream::ReadRequest Node::request(const Wanted& w) const {
 }
 
 std::unique_ptr<Peer> Node::connect(const Wanted& w) {
+    const std::size_t before = handed.size();
     int fds[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
     if (w.send_buffer > 0) REQUIRE(::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &w.send_buffer, sizeof w.send_buffer) == 0);
@@ -290,7 +292,10 @@ std::unique_ptr<Peer> Node::connect(const Wanted& w) {
     delivery->serve(w.shard, request(w), std::move(transport), [this](std::unique_ptr<stream::Transport> connection, std::optional<Error> error) {
         handed.push_back({std::move(connection), std::move(error)});
     });
-    return std::make_unique<Peer>(fds[1], w.records, w.format);
+    auto peer = std::make_unique<Peer>(fds[1], w.records, w.format);
+    if (w.open && (w.format == WireFormat::websocket_json || w.format == WireFormat::sse))
+        await("a stream to open", [&] { return peer->written() > 0 || handed.size() > before; });
+    return peer;
 }
 
 void Node::pull_again(const Wanted& w) {

@@ -86,6 +86,7 @@ struct Wanted {
     int wait_ms = 0;
     bool head_only = false;
     UtcMillis authorised_until{4'000'000'000'000};
+    bool open = true;  // streams: wait for the response head or a refusal
     bool records = false;
     int send_buffer = 0;  // bytes; 0: the system's
     std::size_t shard = 0;
@@ -116,10 +117,11 @@ class Node {
             if (met()) return;
             if (!turn()) ios.front()->run_one_for(std::chrono::milliseconds(1));
         }
-        FAIL("waited in vain: " << what);
+        FAIL("waited in vain: " << std::string(what));
     }
-    bool turn();   // all handlers that are ready; false: none was
-    void quiet();  // until no handler is ready and no reader at work
+    bool turn();  // all handlers that are ready; false: none was
+    // Until no handler is ready and no reader seen at work: enough for what shards do by themselves. What comes by a reader is awaited by its effect.
+    void quiet();
     void await_tick();
 
     std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();

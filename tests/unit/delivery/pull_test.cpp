@@ -133,7 +133,7 @@ TEST_CASE("a withdrawal while a page is gathered leaves nobody on it who withdre
     // Decided, and held back by its intent.
     node.journal->set(MemoryJournal::Mode::held);
     auto peer = node.connect(page(100));
-    node.quiet();
+    node.await("an intent", [&] { return !node.journal->of({1}, ports::UsageKind::intent).empty(); });
     CHECK(peer->written() == 0);
     node.withdraw("ada");
     node.journal->set(MemoryJournal::Mode::at_once);
@@ -148,6 +148,7 @@ TEST_CASE("a withdrawal while a page is gathered leaves nobody on it who withdre
     auto wanted = page(100);
     wanted.send_buffer = 4096;
     auto slow = half.connect(wanted);
+    half.await("the page to begin", [&] { return slow->written() > 0; });
     half.quiet();
     std::uint64_t written = 0;
     half.withdraw("ada", [&] { written = slow->written(); });

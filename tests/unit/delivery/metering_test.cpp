@@ -1,0 +1,323 @@
+// What is billed is what was received: once per contract and offset, whatever reconnects, replays or fails, and never without an intent before it.
+#include "base/limits.h"
+#include "server/stream/delivery/meters.h"
+#include "tests/unit/delivery/node.h"
+
+using namespace licet;
+using namespace licet::testing;
+using Mode = MemoryJournal::Mode;
+using Sum = MemoryJournal::Sum;
+
+namespace {
+
+Sum received(const std::vector<const Peer*>& peers) {
+    std::map<std::uint64_t, std::uint64_t> bytes;
+    for (const auto* peer : peers)
+        for (const auto& e : peer->events()) bytes[e.n] = e.data_bytes;
+    Sum out;
+    for (const auto& [n, size] : bytes) {
+        ++out.events;
+        out.bytes += size;
+    }
+    return out;
+}
+void await_journal(Node& node, std::uint32_t contract, Sum sum) {
+    node.await("the journal", [&] { return node.journal->delivered({contract}).events >= sum.events; });
+    CHECK(node.journal->delivered({contract}) == sum);
+}
+ports::UsageOf usage_of(std::uint32_t contract) { return {{contract}, kProduct, {0}, {1}}; }
+
+}  // namespace
+
+TEST_CASE("meters are loaded once, by whoever comes first, and an unreachable ledger is no meter") {
+    int loads = 0;
+    bool reachable = false;
+    stream::Meters meters([&](const ports::UsageOf&) -> Result<ports::UsageRanges> {
+        ++loads;
+        if (!reachable) return Error{Errc::unavailable, "test", {}};
+        ports::UsageRanges ranges;
+        ranges.billed.add(0, 10);
+        ranges.suspense.add(10, 20);
+        return ranges;
+    });
+    CHECK_FALSE(meters.known(usage_of(1)));
+    CHECK_FALSE(meters.get(usage_of(1)).ok());
+    CHECK_FALSE(meters.known(usage_of(1)));
+    reachable = true;
+    const auto first = *meters.get(usage_of(1));
+    CHECK(meters.known(usage_of(1)) == first);
+    CHECK(*meters.get(usage_of(1)) == first);
+    CHECK(*meters.get(usage_of(2)) != first);
+    CHECK(loads == 3);
+    first->with([](stream::Meter& m) {
+        CHECK(m.meter.billed().covered_until(0) == 10);
+        CHECK(m.suspense.total() == 10);
+    });
+    // Stopping in order: what was intended and not delivered, once.
+    const auto range = first->with([](stream::Meter& m) { return m.meter.intent_needed(10).value(); });
+    first->with([&](stream::Meter& m) {
+        m.meter.intent_durable(range);
+        std::vector<metering::OffsetRange> fresh;
+        m.meter.delivered(10, 15, fresh);
+    });
+    const auto aborted = meters.abandon({5});
+    REQUIRE(aborted.size() == 1);
+    CHECK(aborted[0].kind == ports::UsageKind::aborted);
+    CHECK(aborted[0].from == 15);
+    CHECK(aborted[0].to == range.to);
+    CHECK(meters.abandon({5}).empty());
+    first->with([](stream::Meter& m) { CHECK_FALSE(m.meter.intent_needed(15)); });
+}
+
+TEST_CASE("a contract pays once for what all its subscribers receive, on all shards; another pays for itself") {
+    Node node(2);
+    Wanted wanted;
+    auto a = node.connect(wanted);
+    wanted.shard = 1;
+    wanted.format = WireFormat::sse;
+    auto b = node.connect(wanted);
+    wanted.contract = 2;
+    auto other = node.connect(wanted);
+    node.quiet();
+    for (int i = 0; i < 20; ++i) {
+        node.append(3, i % 4 == 0 ? "unasked" : "");
+        node.turn();
+    }
+    await_event(node, *a, 59);
+    await_event(node, *b, 59);
+    await_event(node, *other, 59);
+    CHECK(received({a.get()}).events == 45);
+    CHECK(received({a.get()}) == received({a.get(), b.get()}));
+    await_journal(node, 1, received({a.get(), b.get()}));
+    await_journal(node, 2, received({other.get()}));
+    wanted.contract = 1;
+    wanted.start = StartAt::earliest;
+    for (const auto format : {WireFormat::websocket_json, WireFormat::ndjson}) {
+        wanted.format = format;
+        auto replay = node.connect(wanted);
+        await_event(node, *replay, 59);
+        CHECK(received({replay.get()}).events == 45);
+    }
+    node.clock->advance_ms(limits::delivered_record_interval_ms);
+    node.await_tick();
+    await_journal(node, 1, received({a.get()}));
+    CHECK(node.journal->delivered({3}) == Sum{});
+}
+
+TEST_CASE("what the ledger holds as billed is not billed again") {
+    ports::UsageRanges ranges;
+    ranges.billed.add(0, 7);
+    Node node(1, ranges);
+    node.append(10);
+    Wanted wanted;
+    wanted.start = StartAt::earliest;
+    auto peer = node.connect(wanted);
+    await_event(node, *peer, 9);
+    CHECK(peer->events().size() == 10);
+    await_journal(node, 1, {3, received({peer.get()}).bytes / 10 * 3});
+}
+
+TEST_CASE("a frame of which the peer did not get all is not billed; it is when it is sent again") {
+    for (const bool records : {false, true}) {
+        Node node;
+        Wanted wanted;
+        wanted.records = records;
+        wanted.send_buffer = 4096;
+        auto peer = node.connect(wanted);
+        node.quiet();
+        node.append(1);
+        await_event(node, *peer, 0);
+        node.append(1, "", 100'000);
+        node.quiet();
+        peer->read(20'000);
+        node.quiet();
+        const auto cursor = peer->last_cursor();
+        while (peer->read() > 0) {
+        }
+        peer->close();
+        node.await("it to be forgotten", [&] { return node.metrics->at("licet_stream_sessions").value == 0; });
+        node.await_tick();
+        await_journal(node, 1, received({peer.get()}));
+        CHECK(received({peer.get()}).events == 1);
+        wanted.start = StartAt::cursor;
+        wanted.cursor = cursor;
+        auto again = node.connect(wanted);
+        await_event(node, *again, 1);
+        await_journal(node, 1, received({peer.get(), again.get()}));
+    }
+}
+
+TEST_CASE("nothing leaves before its intent is durable") {
+    for (const auto format : {WireFormat::websocket_json, WireFormat::sse, WireFormat::ndjson}) {
+        Node node;
+        node.append(3);
+        node.journal->set(Mode::held);
+        Wanted wanted;
+        wanted.format = format;
+        wanted.start = StartAt::earliest;
+        auto peer = node.connect(wanted);
+        node.await("an intent", [&] { return !node.journal->of({1}, ports::UsageKind::intent).empty(); });
+        node.quiet();
+        peer->read();
+        CHECK(peer->events().empty());
+        REQUIRE(node.journal->of({1}, ports::UsageKind::intent).size() == 1);
+        CHECK(node.journal->of({1}, ports::UsageKind::intent)[0].from == 0);
+        node.append(1);
+        node.quiet();
+        CHECK(node.journal->of({1}, ports::UsageKind::intent).size() == 1);  // one lease covers both
+        node.journal->set(Mode::at_once);
+        await_event(node, *peer, 2);
+        if (format != WireFormat::ndjson) await_event(node, *peer, 3);
+        await_journal(node, 1, received({peer.get()}));
+    }
+}
+
+TEST_CASE("a journal that refuses stops delivery, on every shard that asks; it goes on when the journal does") {
+    for (const auto mode : {Mode::refusing, Mode::failing}) {
+        Node node(2);
+        node.journal->set(mode);
+        Wanted wanted;
+        auto a = node.connect(wanted);
+        wanted.shard = 1;
+        wanted.format = WireFormat::sse;
+        auto b = node.connect(wanted);
+        node.quiet();
+        node.append(3);
+        node.quiet();
+        node.await_tick();
+        node.append(1);
+        node.quiet();
+        a->read();
+        b->read();
+        CHECK(a->events().empty());
+        CHECK(b->events().empty());
+        CHECK_FALSE(a->ended());
+        CHECK(node.journal->delivered({1}) == Sum{});
+        wanted.contract = 2;
+        auto refused = node.connect(wanted);
+        node.await("a refusal", [&] { return !node.handed.empty(); });
+        CHECK(node.handed[0].error->code == Errc::unavailable);
+        node.journal->set(Mode::at_once);
+        await_event(node, *a, 3);
+        await_event(node, *b, 3);
+        CHECK(numbers(*a) == range(0, 4));
+        await_journal(node, 1, received({a.get(), b.get()}));
+    }
+}
+
+TEST_CASE("what was delivered when the journal began to refuse is noted once it accepts again, before anything more leaves") {
+    Node node;
+    auto peer = node.connect({});
+    node.quiet();
+    node.append(1);
+    await_event(node, *peer, 0);
+    await_journal(node, 1, received({peer.get()}));
+    node.journal->set(Mode::refusing);
+    node.append(5);
+    await_event(node, *peer, 5);  // the lease allows it
+    node.await_tick();
+    node.append(1);
+    node.quiet();
+    peer->read();
+    CHECK(peer->events().size() == 6);  // no more
+    CHECK(node.journal->delivered({1}).events == 1);
+    node.journal->set(Mode::at_once);
+    await_event(node, *peer, 6);
+    await_journal(node, 1, received({peer.get()}));
+}
+
+TEST_CASE("an orderly stop leaves no intent open: what was not delivered is aborted") {
+    Node node(2);
+    Wanted wanted;
+    auto a = node.connect(wanted);
+    wanted.shard = 1;
+    auto b = node.connect(wanted);
+    wanted.contract = 2;
+    auto c = node.connect(wanted);
+    node.quiet();
+    node.append(5);
+    node.append(2, "unasked");
+    node.append(1);
+    await_event(node, *a, 7);
+    await_event(node, *b, 7);
+    await_event(node, *c, 7);
+    node.append(3, "unasked");
+    node.quiet();
+    node.drain();
+    for (const std::uint32_t contract : {1u, 2u}) {
+        metering::IntervalSet open;
+        for (const auto& r : node.journal->of({contract}, ports::UsageKind::intent)) open.add(r.from, r.to);
+        for (const auto& r : node.journal->of({contract}, ports::UsageKind::delivered)) open.remove(r.from, r.to);
+        CHECK(open.total() > 0);
+        for (const auto& r : node.journal->of({contract}, ports::UsageKind::aborted)) open.remove(r.from, r.to);
+        CHECK(open.total() == 0);
+        CHECK(node.journal->delivered({contract}).events == 6);
+    }
+}
+
+TEST_CASE("a long stream renews its lease and never stops for it") {
+    Node node;
+    auto peer = node.connect({});
+    node.quiet();
+    const std::size_t batches = 2 * limits::intent_lease_offsets / 1000 + 1;
+    for (std::size_t i = 0; i < batches; ++i) {
+        node.append(1000, "unasked");
+        if (i % 10 == 0) node.append(1);
+        node.turn();
+        peer->read();
+    }
+    node.append(1);
+    const auto last = batches * 1000 + (batches + 9) / 10;
+    await_event(node, *peer, last);
+    await_journal(node, 1, received({peer.get()}));
+    CHECK(node.journal->of({1}, ports::UsageKind::intent).size() >= 2);
+}
+
+TEST_CASE("suspense below a subscriber's cursor was received and is billed; above it is delivered again and billed then") {
+    ports::UsageRanges ranges;
+    ranges.billed.add(0, 4);
+    ranges.suspense.add(4, 12);
+    ranges.suspense.add(14, 16);
+    for (const auto format : {WireFormat::websocket_json, WireFormat::ndjson}) {
+        Node node(1, ranges);
+        node.append(8);
+        node.append(2, "unasked");
+        node.append(10);
+        Wanted wanted;
+        wanted.format = format;
+        wanted.start = StartAt::cursor;
+        wanted.cursor = cursor_at(node, 9);
+        auto peer = node.connect(wanted);
+        await_event(node, *peer, 19);
+        CHECK(peer->events().front().n == 10);
+        // 4..7 settled, 8 and 9 withheld, the rest delivered.
+        await_journal(node, 1, {4 + 10, received({peer.get()}).bytes + 4 * (received({peer.get()}).bytes / 10 - 1)});
+    }
+    // From the beginning there is nothing to be known: all of it is delivered again.
+    Node node(1, ranges);
+    node.append(20);
+    Wanted wanted;
+    wanted.start = StartAt::earliest;
+    auto peer = node.connect(wanted);
+    await_event(node, *peer, 19);
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 16; });
+}
+
+TEST_CASE("suspense that cannot be counted refuses the start and stays suspense") {
+    ports::UsageRanges ranges;
+    ranges.suspense.add(0, 5);
+    Node node(1, ranges);
+    node.append(10);
+    node.log->fail_reads = true;
+    Wanted wanted;
+    wanted.start = StartAt::cursor;
+    wanted.cursor = cursor_at(node, 8);
+    auto peer = node.connect(wanted);
+    node.await("a refusal", [&] { return !node.handed.empty(); });
+    CHECK(node.handed[0].error->code == Errc::corrupt);
+    CHECK(peer->written() == 0);
+    node.log->fail_reads = false;
+    auto again = node.connect(wanted);
+    await_event(node, *again, 9);
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 7; });
+}
