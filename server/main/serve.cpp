@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "server/app/admin.h"
+#include "server/app/delivery_gate.h"
 #include "server/app/governance.h"
 #include "server/app/usage_flusher.h"
 #include "server/app/usage_reports.h"
@@ -68,6 +69,7 @@ class Node {
         }
         if (control_) control_->stop();
         if (edge_) edge_->stop();
+        if (gate_) gate_->stop();
         if (governance_) governance_->stop();
         if (log_) log_->close();
         if (journal_) journal_->close();
@@ -155,15 +157,10 @@ class Node {
 
         flusher_->start();
         governance_->start(delivery_);
-        cluster_->start([this](bool held) { lease(held); });
+        gate_ = std::make_unique<app::DeliveryGate>([governance = governance_] { return governance->refresh(); },
+                                                    [delivery = delivery_](bool open) { delivery->set_delivering(open); });
+        cluster_->start([this](bool held) { gate_->lease(held); });
         return success();
-    }
-
-    // A change made between reading the catalog and holding the lease was not waited for by its barrier: it is read before delivery begins.
-    void lease(bool held) {
-        if (held && !governance_->refresh()) return delivery_->set_delivering(false);
-        delivery_->set_delivering(held);
-        delivering_ = held;
     }
 
     stream::DeliveryServices delivery_services() {
@@ -230,7 +227,7 @@ class Node {
             return app::to_json(*report).dump();
         };
         s.not_ready = [this]() -> std::optional<std::string> {
-            if (!delivering_) return "the node's lease is not held";
+            if (!gate_ || !gate_->open()) return "the node's lease is not held, or the catalog was not read since it is";
             return std::nullopt;
         };
         return s;
@@ -256,7 +253,7 @@ class Node {
     std::shared_ptr<stream::Delivery> delivery_;
     std::unique_ptr<control::Control> control_;
     std::shared_ptr<stream::Edge> edge_;
-    std::atomic<bool> delivering_{false};
+    std::unique_ptr<app::DeliveryGate> gate_;
 };
 
 log::Level to_level(config::LogLevel level) { return static_cast<log::Level>(level); }
