@@ -166,7 +166,7 @@ class RocksEventLog final : public ports::EventLog {
         if (writer_.joinable()) writer_.join();
         if (closed_.exchange(true)) return;
         (void)db_->SyncWAL();
-        (void)db_->Close();
+        // The database itself goes with this object: a read may be under way on another thread.
     }
 
   private:
