@@ -104,8 +104,7 @@ void Session::wrote(std::uint64_t from) {
             m.meter.delivered(metered_, done.last + 1, fresh);
             m.suspense.remove(metered_, done.last + 1);
         });
-        for (const auto& range : fresh)
-            if (const auto totals = t.totals(range.from, range.to); totals.events > 0) shard_.delivered(usage_of(), range.from, range.to, totals);
+        for (const auto& range : fresh) shard_.delivered(usage_of(), range.from, range.to, t.totals(range.from, range.to));
         metered_ = next_ = done.last + 1;
     }
     if (at_ == t.end()) next_ = std::max(next_, t.head());
