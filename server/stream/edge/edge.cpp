@@ -93,6 +93,7 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
 
     void stop() override {
         stop_accepting();
+        blocking_.calls += limits::blocking_calls_max;  // none begins any more
         blocking_.pool.join();
         std::vector<std::future<void>> ended;
         for (std::size_t i = 0; i < shards_.size(); ++i) {
