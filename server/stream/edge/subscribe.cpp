@@ -107,7 +107,7 @@ Result<ReadRequest> positions(const Target& target, const std::string& last_even
     if (!last_event_id.empty()) out.start = StartAt::cursor, out.cursor = last_event_id;
     if (!until.empty()) {
         const auto at = parse_rfc3339(until);
-        if (!at) return bad_query("until", "expected an RFC 3339 date-time");
+        if (!at || at->value <= 0) return bad_query("until", "expected an RFC 3339 date-time after 1970");  // 0 stands for none
         out.until = *at;
     }
     if (!pull && (!limit.empty() || !wait.empty())) return bad_query(limit.empty() ? "wait" : "limit", "is for pull pages");

@@ -82,6 +82,20 @@ TEST_CASE("only named headers pass, and nobody outside can pretend to be the edg
     }
 }
 
+TEST_CASE("the control plane sees only media types that its library can read") {
+    Behind behind;
+    EdgeFixture edge(to(behind));
+    const std::pair<const char*, const char*> types[] = {
+        {"application/json", "application/json"},         {"Application/JSON ;charset=\"x", "application/json"},
+        {"application/x-ndjson", "application/x-ndjson"}, {"application/jsonx", "application/octet-stream"},
+        {"garbage", "application/octet-stream"},          {";", "application/octet-stream"}};
+    for (const auto& [given, seen] : types) {
+        CAPTURE(given);
+        CHECK(edge.ask({"PUT", "/v1/admin/regions/eu", "{}", {edge.bearer(), {"Content-Type", given}}}).status == 200);
+        CHECK(ScriptedControl::header(behind.last(), "Content-Type") == seen);
+    }
+}
+
 TEST_CASE("the control plane never sees chunks, HEAD, or a request of nobody but for the API's description") {
     Behind behind;
     EdgeFixture edge(to(behind));

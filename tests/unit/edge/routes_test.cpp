@@ -275,6 +275,7 @@ TEST_CASE("a subscription is handed over as it was asked for") {
     bad("?since=now", "query:since");
     bad("?since=2026-01-01T00:00:00Z&from=latest", "query:since");
     bad("?until=never", "query:until");
+    bad("?until=1970-01-01T00:00:00Z", "query:until");  // must not become no bound at all
     bad("?form=latest", "query:form");
     CHECK(ask("?contract=nope", {}).what() == "403 no-contract");
     CHECK(edge.ask({"GET", "/v1/products/bare/events", "", {edge.bearer()}}).what() == "403 no-contract");
