@@ -152,8 +152,8 @@ class RunningControl final : public Control {
             return found.allow.empty() ? refuse({Errc::not_found, "no such resource", {}})
                                        : refuse({Errc::method_not_allowed, "allowed here: " + found.allow, {}}, found.allow);
         Call call{services_, {}, std::move(found.path), {}, header("Content-Type"), request.body()};
-        if (auto error = query_of(request, *found.route, call)) return refuse(*error);
         if (auto error = authorise(*found.route, header("Licet-Client"), call)) return refuse(*error);
+        if (auto error = query_of(request, *found.route, call)) return refuse(*error);
         if (const auto name = call.path.find("name"); name != call.path.end() && !valid_slug(name->second))
             return refuse({Errc::invalid_parameter, "a name is 1-64 characters of a-z 0-9 . _ - starting with a letter or digit", "path:name"});
         // A deferred answer would otherwise be cut by Pistache's own timeout.

@@ -74,7 +74,7 @@ struct ControlFixture : Governed {
         parts.audit_public_key = "key";
         control::ControlServices services{std::make_shared<app::Admin>(std::move(parts)),
                                           std::make_shared<app::UsageReports>(std::make_shared<SmallLedger>(), "eu"),
-                                          [g = governance] { return g->snapshot(); }, crypto};
+                                          [g = governance] { return g->snapshot(); }, crypto, "eu"};
         auto started = control::Control::start({0, 4, kSecret}, std::move(services));
         REQUIRE(started);
         server = *std::move(started);

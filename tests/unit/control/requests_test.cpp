@@ -217,3 +217,12 @@ TEST_CASE("control: consents come one as JSON or many as lines, all or none") {
     CHECK(f.call("POST", "/v1/admin/consents/withdraw", "dpo", R"({"subject":"a","controller":"acme"})").status == 200);
     CHECK(f.call("POST", "/v1/admin/consents/query", "dpo", R"({"subject":"a","controller":"acme"})").json()["validPurposes"].empty());
 }
+
+TEST_CASE("control: the largest body and a large answer pass whole") {
+    ControlFixture f;
+    const std::string padding(limits::control_body_max_bytes - std::string_view(kParty).size(), ' ');
+    CHECK(f.call("PUT", "/v1/admin/parties/p", "admin", padding + kParty).status == 200);
+    const auto document = f.call("GET", "/v1/openapi.json", "");
+    CHECK(document.status == 200);
+    CHECK(document.body == control::openapi_document());
+}

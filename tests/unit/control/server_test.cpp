@@ -131,7 +131,10 @@ TEST_CASE("control: a change that does not hold everywhere is not answered as if
 
 TEST_CASE("control: configuration is written where it is authored, consents where they are") {
     ControlFixture f(nullptr, false);
-    CHECK(f.call("PUT", "/v1/admin/parties/lab", "admin", kParty).slug() == "misdirected");
+    const auto elsewhere = f.call("PUT", "/v1/admin/parties/lab", "admin", kParty);
+    CHECK(elsewhere.status == 421);
+    CHECK(elsewhere.slug() == "misdirected");
+    CHECK(elsewhere.json()["endpoint"] == "https://eu.licet.example");
     CHECK(f.call("POST", "/v1/admin/clients/admin/revoke", "admin").slug() == "misdirected");
     const char* consent = R"({"subject":"ada@example.org","controller":"acme","purposes":["dpv:Marketing"],"status":"given"})";
     CHECK(f.call("POST", "/v1/admin/consents", "dpo", consent).status == 200);
@@ -220,4 +223,13 @@ TEST_CASE("control: stopping finishes what was begun") {
     HttpClient late(f.server->port());
     late.send(ControlFixture::request("GET", "/v1/admin/regions", "admin"));
     CHECK(late.receive().status == 0);
+}
+
+TEST_CASE("control: a port that is taken is an error, not a crash") {
+    ControlFixture f;
+    const std::shared_ptr<const ports::Crypto> crypto = openssl::make_crypto();
+    const auto second = control::Control::start({f.server->port(), 1, "x"}, {nullptr, nullptr, [] { return nullptr; }, crypto, {}});
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code == Errc::unavailable);
+    CHECK(f.call("GET", "/v1/admin/regions", "admin").status == 200);
 }
