@@ -54,13 +54,15 @@ struct Setup {
     std::shared_ptr<ports::TlsContext> tls;
     std::uint16_t control_port = 1;
     std::function<Result<std::string>(const std::string& party, const std::string& period)> usage;
+    std::shared_ptr<const ports::Crypto> crypto = openssl::make_crypto();
+    std::size_t shards = 1;
 };
 
 class EdgeFixture {
   public:
     explicit EdgeFixture(Setup setup = {}) {
         const std::shared_ptr<const ports::Signer> signer = openssl::make_signer(kTokenKey).value();
-        const auto crypto = openssl::make_crypto();
+        const auto crypto = setup.crypto;
         tokens = std::make_shared<app::Tokens>("https://issuer.example", crypto, signer, openssl::make_verifier(signer->public_key()).value(), clock);
         set(configuration());
         EdgeServices s;
@@ -80,17 +82,21 @@ class EdgeFixture {
             return usage ? usage(party, period) : Result<std::string>(std::string("{}"));
         };
         s.not_ready = [this]() -> std::optional<std::string> { return ready ? std::nullopt : std::optional<std::string>("not yet"); };
-        auto started = Edge::start({&io_}, {"127.0.0.1", 0, "127.0.0.1", 0, setup.control_port, "boot", setup.timeouts}, std::move(s));
+        std::vector<boost::asio::io_context*> ios;
+        for (std::size_t i = 0; i < setup.shards; ++i) shards_.push_back(std::make_unique<Shard>());
+        for (const auto& one : shards_) ios.push_back(&one->io);
+        auto started = Edge::start(ios, {"127.0.0.1", 0, "127.0.0.1", 0, setup.control_port, "boot", setup.timeouts}, std::move(s));
         REQUIRE(started.ok());
         edge = *std::move(started);
-        thread_ = std::thread([this] { io_.run(); });
+        for (const auto& one : shards_) one->thread = std::thread([&io = one->io] { io.run(); });
     }
     ~EdgeFixture() {
         if (edge) edge->stop();
         delivery->let_go();
-        guard_.reset();
-        io_.stop();
-        thread_.join();
+        for (const auto& one : shards_) {
+            one->io.stop();
+            one->thread.join();
+        }
     }
 
     void set(const ports::Configuration& c) {
@@ -105,7 +111,7 @@ class EdgeFixture {
     Answer publish(const std::string& body, const std::string& type = "application/json", const std::string& product = "wiki") {
         return ask({"POST", "/v1/products/" + product + "/events", body, {bearer(), {"Content-Type", type}}});
     }
-    std::thread::id shard() const { return thread_.get_id(); }
+    std::thread::id shard() const { return shards_[0]->thread.get_id(); }
 
     std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
     std::shared_ptr<CountedMetrics> metrics = std::make_shared<CountedMetrics>();
@@ -117,9 +123,12 @@ class EdgeFixture {
 
   private:
     std::atomic<std::shared_ptr<const app::Snapshot>> snapshot_;
-    boost::asio::io_context io_{1};
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_ = boost::asio::make_work_guard(io_);
-    std::thread thread_;
+    struct Shard {
+        boost::asio::io_context io{1};
+        boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard = boost::asio::make_work_guard(io);
+        std::thread thread;
+    };
+    std::vector<std::unique_ptr<Shard>> shards_;
 };
 
 }  // namespace edge_test
