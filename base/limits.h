@@ -63,6 +63,11 @@ inline constexpr std::size_t policy_list_max = 1024;
 inline constexpr std::size_t contract_purposes_max = 16;
 inline constexpr std::size_t decision_memo_max_entries = 16'384;     // per view; past it, decided without memo
 inline constexpr std::size_t decision_memo_max_consent_states = 64;  // per entry: only contracts with several purposes have more than three
+inline constexpr std::size_t simulation_contracts_max = 100;
+inline constexpr std::size_t simulation_events_default = 10'000;
+inline constexpr std::size_t simulation_events_max = 100'000;
+inline constexpr std::size_t simulation_decisions_max = 500'000;  // events times contracts
+inline constexpr std::size_t simulation_samples_max = 20;         // per contract
 
 // Queues
 inline constexpr std::size_t log_writer_queue_max_batches = 4096;

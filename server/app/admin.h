@@ -74,6 +74,9 @@ class Admin {
     [[nodiscard]] Result<Reply> list_policies() const;
     [[nodiscard]] Result<Reply> activate_policy(const Actor& actor, const std::string& name, std::string_view version);
     [[nodiscard]] Result<Reply> retire_policy(const Actor& actor, const std::string& name);
+    // What a draft would change for chosen contracts over a stretch of the log: {name, document | version | retire, product, contracts?, since?,
+    // limit?}.
+    [[nodiscard]] Result<Reply> simulate_policy(const Actor& actor, const json& body);
 
     [[nodiscard]] Result<Reply> record_consents(const Actor& actor, const std::vector<json>& records, Numbered numbered = Numbered::no);
     [[nodiscard]] Result<Reply> withdraw_consent(const Actor& actor, const json& body);
@@ -93,6 +96,8 @@ class Admin {
     // Waits for the barrier and answers with `body` and the epoch.
     [[nodiscard]] Result<Reply> held(const Result<ports::Changed>& changed, json body, int status = 200);
     [[nodiscard]] Result<std::vector<ports::ConsentRow>> consent_rows(const json& record, const std::string& at) const;
+    [[nodiscard]] Result<std::shared_ptr<const Snapshot>> snapshot_with(const Snapshot& snapshot, const std::string& name, const json* document,
+                                                                        std::uint64_t version) const;
     [[nodiscard]] Result<Offset> find_event(const Snapshot& snapshot, const ProductEntry& product, const ExplainQuery& query) const;
 
     const Parts parts_;

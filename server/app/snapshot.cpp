@@ -113,6 +113,13 @@ const ports::Contract* Snapshot::contract(ContractNo no) const {
     const auto* c = find_in(contracts_by_no_, no);
     return c == nullptr ? nullptr : c->get();
 }
+std::vector<std::string> Snapshot::contracts_on(std::string_view product) const {
+    std::vector<std::string> out;
+    for (const auto& [name, contract] : contracts_)
+        if (std::find(contract->products.begin(), contract->products.end(), product) != contract->products.end()) out.push_back(name);
+    std::sort(out.begin(), out.end());
+    return out;
+}
 const ports::Client* Snapshot::client(std::string_view id) const { return find_in(clients_, std::string(id)); }
 const ports::Region* Snapshot::region_named(std::string_view name) const {
     const auto at = std::find_if(regions_.begin(), regions_.end(), [&](const ports::Region& r) { return r.name == name; });

@@ -35,6 +35,7 @@ class Snapshot {
     [[nodiscard]] const ports::Party* party(std::string_view name) const;
     [[nodiscard]] const ports::Contract* contract(std::string_view name) const;
     [[nodiscard]] const ports::Contract* contract(ContractNo no) const;
+    [[nodiscard]] std::vector<std::string> contracts_on(std::string_view product) const;  // their names, sorted
     [[nodiscard]] const ports::Client* client(std::string_view id) const;
     [[nodiscard]] const ports::Region* region_named(std::string_view name) const;
     [[nodiscard]] const std::vector<ports::Region>& regions() const { return regions_; }

@@ -114,6 +114,7 @@ const std::vector<Route>& table() {
          {},
          [](Call& call) { return answer(call.services.admin->activate_policy(call.actor, call.path["name"], call.path["version"])); }},
         {"POST", "/v1/admin/policies/{name}/retire", {"admin", "policy"}, {}, act<&Admin::retire_policy>},
+        {"POST", "/v1/admin/policies:simulate", {"admin", "policy", "dpo"}, {}, post<&Admin::simulate_policy>},
 
         {"POST", "/v1/admin/consents", {"admin", "dpo"}, {}, record_consents},
         {"POST", "/v1/admin/consents/withdraw", {"admin", "dpo"}, {}, post<&Admin::withdraw_consent>},
