@@ -151,7 +151,8 @@ class Bench {
         const std::string bytes(subscribers_->capture(), round.batches * round.batch_bytes);  // what the server just sent to each
         round.kind = Round::Kind::read_only;
         subscribers_->tell(round);
-        const double used = floor_.send_to_all(bytes, round.batch_bytes, round.window, [this] { return subscribers_->batches_read(); });
+        const double used =
+            floor_.send_to_all(bytes, round.batch_bytes, round.window, subscribers_->progress(), [this] { return subscribers_->batches_read(); });
         const Outcome out = subscribers_->wait();
         const double rate = deliveries / (static_cast<double>(out.ns) / 1e9);
         if (series != nullptr) {
@@ -167,9 +168,12 @@ class Bench {
             ratios.push_back(server.rate[i] / floor.rate[i]);
             cpu_ratios.push_back(floor.cpu_ns[i] / server.cpu_ns[i]);
         }
-        return {{"floor_ratio", rounded(median(ratios))},
-                {"floor_ratio_spread", rounded(spread(ratios), 2)},
+        // The lower one: rates suffer from whatever else runs, on either side; processor time does not see a server that waits.
+        return {{"floor_ratio", rounded(std::min(median(ratios), median(cpu_ratios)))},
+                {"floor_ratio_wall", rounded(median(ratios))},
+                {"floor_ratio_wall_spread", rounded(spread(ratios), 2)},
                 {"floor_ratio_cpu", rounded(median(cpu_ratios))},
+                {"floor_ratio_cpu_spread", rounded(spread(cpu_ratios), 2)},
                 {"deliveries_per_s", std::round(median(server.rate))},
                 {"floor_per_s", std::round(median(floor.rate))},
                 {"cpu_ns_per_delivery", rounded(median(server.cpu_ns))},
@@ -200,7 +204,7 @@ int main(int count, char** arguments) {
                 {"floor_ratio_1024", large["floor_ratio"]},
                 {"subscribers", kSubscribers},
                 {"contracts", options.contracts},
-                {"events_per_s_core", small["deliveries_per_s"]},
+                {"events_per_s_core", std::round(1e9 / small["cpu_ns_per_delivery"].get<double>())},
                 {"metered", metered},
                 {"inside",
                  "edge HTTP and tokens, ingest, RocksDB log with fsync, policy, consent, redaction, cursors, tapes, fsynced usage journal, flusher"},

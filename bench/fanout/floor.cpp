@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 namespace licet::bench {
 namespace {
 
-constexpr std::int64_t kStalledNs = 30'000'000'000;
+constexpr int kStalledMs = 60'000;
 
 double thread_cpu_seconds() {
     timespec t{};
@@ -26,6 +27,7 @@ double thread_cpu_seconds() {
 }  // namespace
 
 Floor::Floor() {
+    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -39,6 +41,7 @@ Floor::Floor() {
 
 Floor::~Floor() {
     ::close(listener_);
+    ::close(epoll_);
     for (const int fd : sockets_) ::close(fd);
 }
 
@@ -49,21 +52,22 @@ void Floor::accept_all(int count) {
         const int on = 1;
         ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         set_non_blocking(fd);
+        watch(fd, EPOLLOUT | EPOLLET);
         sockets_.push_back(fd);
     }
 }
 
-double Floor::send_to_all(std::string_view bytes, std::uint64_t batch_bytes, std::uint64_t window,
+double Floor::send_to_all(std::string_view bytes, std::uint64_t batch_bytes, std::uint64_t window, int progress,
                           const std::function<std::uint64_t()>& batches_read) {
+    if (!watches_progress_) watch(progress, EPOLLIN | EPOLLET);
+    watches_progress_ = true;
     at_.assign(sockets_.size(), 0);
     const double start = thread_cpu_seconds();
-    double waited = 0;
+    std::vector<epoll_event> events(sockets_.size() + 1);
     std::size_t finished = 0;
-    std::int64_t moved_ns = now_ns();
     while (finished < sockets_.size()) {
         const std::uint64_t head = std::min<std::uint64_t>(bytes.size(), (batches_read() + window) * batch_bytes);
         bool moved = false;
-        const double pass = thread_cpu_seconds();
         for (std::size_t i = 0; i < sockets_.size(); ++i) {
             if (at_[i] >= head) continue;
             const ssize_t n = ::send(sockets_[i], bytes.data() + at_[i], head - at_[i], MSG_NOSIGNAL);
@@ -73,14 +77,15 @@ double Floor::send_to_all(std::string_view bytes, std::uint64_t batch_bytes, std
             at_[i] += static_cast<std::uint64_t>(n);
             finished += at_[i] == bytes.size();
         }
-        if (moved) {
-            moved_ns = now_ns();
-            continue;
-        }
-        waited += thread_cpu_seconds() - pass;
-        if (now_ns() - moved_ns > kStalledNs) die("the subscribers of the floor read nothing");
+        if (!moved && ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), kStalledMs) == 0)
+            die("the subscribers of the floor read nothing");
     }
-    return thread_cpu_seconds() - start - waited;
+    return thread_cpu_seconds() - start;
+}
+
+void Floor::watch(int fd, std::uint32_t what) {
+    epoll_event event{what, {.fd = fd}};
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll");
 }
 
 }  // namespace licet::bench

@@ -17,15 +17,19 @@ class Floor {
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
     void accept_all(int count);
-    // Sends `bytes` to every socket, at most `window` batches ahead of `batches_read()`. Returns the processor time it took without the time it had
-    // to wait for readers, in seconds.
-    double send_to_all(std::string_view bytes, std::uint64_t batch_bytes, std::uint64_t window, const std::function<std::uint64_t()>& batches_read);
+    // Sends `bytes` to every socket, at most `window` batches ahead of `batches_read()`, and sleeps while there is nothing to send or no room.
+    // `progress` becomes readable after batches_read() has changed. Returns the processor time it took, in seconds.
+    double send_to_all(std::string_view bytes, std::uint64_t batch_bytes, std::uint64_t window, int progress,
+                       const std::function<std::uint64_t()>& batches_read);
 
   private:
+    void watch(int fd, std::uint32_t what);
     int listener_ = -1;
     std::uint16_t port_ = 0;
     std::vector<int> sockets_;
     std::vector<std::uint64_t> at_;
+    int epoll_ = -1;
+    bool watches_progress_ = false;
 };
 
 }  // namespace licet::bench

@@ -1,6 +1,7 @@
 #include "bench/fanout/subscribers.h"
 
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@ Subscribers::Subscribers(int core, const std::string& secret) {
     if (memory == MAP_FAILED || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) die("cannot share memory");
     page_ = static_cast<SharedPage*>(memory);
     new (&page_->batches_read) std::atomic<std::uint64_t>(0);
+    page_->progress = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     child_ = ::fork();
     if (child_ < 0) die("cannot fork");
     if (child_ == 0) {
@@ -34,11 +36,19 @@ Subscribers::Subscribers(int core, const std::string& secret) {
 Subscribers::~Subscribers() {
     ::close(link_);
     ::waitpid(child_, nullptr, 0);
+    ::close(page_->progress);
     ::munmap(page_, sizeof(SharedPage));
+}
+
+void announce_progress(SharedPage& page) {
+    const std::uint64_t one = 1;
+    if (::write(page.progress, &one, sizeof one) != sizeof one) die("eventfd");
 }
 
 void Subscribers::tell(const Round& round) {
     page_->batches_read.store(0, std::memory_order_release);
+    std::uint64_t ignored = 0;
+    (void)!::read(page_->progress, &ignored, sizeof ignored);
     if (::send(link_, &round, sizeof round, MSG_NOSIGNAL) != sizeof round) die("the subscribers are gone");
 }
 

@@ -36,6 +36,7 @@ struct Outcome {
 // Mapped into both processes.
 struct SharedPage {
     std::atomic<std::uint64_t> batches_read;  // by every subscriber, in this round
+    int progress;                             // an eventfd, written when that has changed
     char capture[kCaptureMax];                // what subscriber 0 got in the last published round
 };
 
@@ -53,6 +54,8 @@ class Subscribers {
         return wait();
     }
     [[nodiscard]] std::uint64_t batches_read() const noexcept { return page_->batches_read.load(std::memory_order_acquire); }
+    // Readable after batches_read() has changed.
+    [[nodiscard]] int progress() const noexcept { return page_->progress; }
     [[nodiscard]] const char* capture() const noexcept { return page_->capture; }
 
   private:
@@ -60,6 +63,8 @@ class Subscribers {
     int link_ = -1;
     pid_t child_ = -1;
 };
+
+void announce_progress(SharedPage& page);
 
 // Life of the child.
 [[noreturn]] void read_for_ever(SharedPage& page, int link, const std::string& secret);
