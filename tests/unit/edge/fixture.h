@@ -97,6 +97,7 @@ class EdgeFixture {
             one->io.stop();
             one->thread.join();
         }
+        edge.reset();  // its sockets are of the shards' contexts
     }
 
     void set(const ports::Configuration& c) {

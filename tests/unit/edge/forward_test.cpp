@@ -16,8 +16,7 @@ struct Behind {
             const std::lock_guard lock(mutex);
             requests.push_back(request);
         }
-        if (request.find("/slow ") != std::string::npos)
-            while (!go) std::this_thread::yield();
+        if (request.find("/slow ") != std::string::npos) go.wait(false);
         if (request.find("/hang-up ") != std::string::npos) return {};
         if (request.find("/mismatch ") != std::string::npos) return "HTTP/1.1 200 OK\r\nLicet-Request-Id: other\r\nContent-Length: 6\r\n\r\nsecret";
         if (request.find("/garbage ") != std::string::npos) return "not http at all\r\n\r\n";
@@ -168,11 +167,12 @@ TEST_CASE("no control plane is an answer, not a wait") {
 
 TEST_CASE("a slow answer is given up for the client, but still read to its end") {
     Behind behind;
-    EdgeFixture edge(to(behind, 100));
+    EdgeFixture edge(to(behind, 1000));
     const Request slow{"GET", "/v1/admin/slow", "", {edge.bearer()}};
     CHECK(edge.ask(slow).what() == "503 unavailable");
     CHECK(behind.control.connections() == 1);
     behind.go = true;
+    behind.go.notify_all();
     // Its connection comes back into use once the late answer was read: soon no request needs a new one.
     std::size_t known;
     do {
@@ -183,7 +183,7 @@ TEST_CASE("a slow answer is given up for the client, but still read to its end")
 
 TEST_CASE("so many requests at the control plane at a time") {
     Behind behind;
-    EdgeFixture edge(to(behind));
+    EdgeFixture edge(to(behind, 60'000));
     std::vector<std::unique_ptr<Client>> many;
     const Request slow{"GET", "/v1/admin/slow", "", {edge.bearer()}};
     for (std::size_t i = 0; i < limits::upstream_connections_max_per_shard; ++i) {
@@ -194,5 +194,6 @@ TEST_CASE("so many requests at the control plane at a time") {
     const auto refused = edge.ask(slow);
     CHECK(refused.what() == "503 overloaded");
     behind.go = true;
+    behind.go.notify_all();
     for (auto& one : many) CHECK(one->receive().status == 200);
 }

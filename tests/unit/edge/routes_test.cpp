@@ -354,7 +354,7 @@ TEST_CASE("usage is asked for off the shard, for the caller's party, and so many
             const std::lock_guard lock(mutex);
             threads.push_back(std::this_thread::get_id());
         }
-        while (period == "slow" && !go) std::this_thread::yield();
+        if (period == "slow") go.wait(false);
         return "{\"party\":\"" + party + "\"}";
     };
     EdgeFixture edge(setup);
@@ -375,6 +375,7 @@ TEST_CASE("usage is asked for off the shard, for the caller's party, and so many
     }
     CHECK(edge.ask({"GET", "/nowhere", "", {}}).status == 404);
     go = true;
+    go.notify_all();
     for (auto& one : many) {
         const auto status = one->receive().status;
         CHECK((status == 200 || status == 503));
