@@ -67,6 +67,7 @@ inline constexpr std::size_t simulation_contracts_max = 100;
 inline constexpr std::size_t simulation_events_default = 10'000;
 inline constexpr std::size_t simulation_events_max = 100'000;
 inline constexpr std::size_t simulation_decisions_max = 500'000;  // events times contracts
+inline constexpr std::size_t shadow_tallies_max = 4096;
 inline constexpr std::size_t simulation_samples_max = 20;         // per contract
 
 // Queues

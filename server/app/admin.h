@@ -44,6 +44,7 @@ class Admin {
         std::function<EventIdentity(ProductNo product, std::string_view source, std::string_view id)> event_digest;
         // Position a cursor names; refuses a cursor of another product or log.
         std::function<Result<Offset>(std::string_view cursor, ports::LogPosition position, StreamEpoch stream_epoch)> open_cursor;
+        std::shared_ptr<ShadowCounts> shadow;  // filled by this node's views
         bool authoring = true;
         std::string audit_public_key;  // base64url
     };
@@ -74,6 +75,10 @@ class Admin {
     [[nodiscard]] Result<Reply> list_policies() const;
     [[nodiscard]] Result<Reply> activate_policy(const Actor& actor, const std::string& name, std::string_view version);
     [[nodiscard]] Result<Reply> retire_policy(const Actor& actor, const std::string& name);
+    // Shadow mode: a stored version decided beside what is active on live traffic, without effect. The counts are this node's.
+    [[nodiscard]] Result<Reply> shadow_policy(const Actor& actor, const std::string& name, std::string_view version);
+    [[nodiscard]] Result<Reply> end_shadow(const Actor& actor, const std::string& name);
+    [[nodiscard]] Result<Reply> shadow_counts() const;
     // What a draft would change for chosen contracts over a stretch of the log: {name, document | version | retire, product, contracts?, since?,
     // limit?}.
     [[nodiscard]] Result<Reply> simulate_policy(const Actor& actor, const json& body);

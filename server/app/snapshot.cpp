@@ -33,6 +33,7 @@ class SnapshotBuilder {
         for (const auto& c : configuration_.clients) out_->clients_.emplace(c.id, c);
         for (const auto& p : configuration_.products) add_product(p);
         for (const auto& p : configuration_.active_policies) add_policy(p);
+        add_shadow();
         for (const auto& c : configuration_.contracts) add_contract(c);
         return out_;
     }
@@ -65,6 +66,23 @@ class SnapshotBuilder {
         policy_error_ = Error{Errc::internal, "an active policy cannot be read: everything is withheld", {}};
     }
 
+    // What would be active: each shadow in the place of the active version of its policy. One that cannot be read is no shadow.
+    void add_shadow() {
+        if (configuration_.shadow_policies.empty()) return;
+        std::vector<policy::PolicyVersion> with = policies_;
+        for (const auto& row : configuration_.shadow_policies) {
+            auto document = policy::parse_policy(row.document, *vocabulary_);
+            if (!document) {
+                log::error("governance.shadow_unreadable", {{"policy", row.name}, {"version", row.version}, {"pointer", document.error().pointer}});
+                continue;
+            }
+            std::erase_if(with, [&](const policy::PolicyVersion& p) { return p.name == row.name; });
+            with.push_back({row.name, row.version, *std::move(document)});
+            out_->shadow_policies_.push_back(row.name + "@" + std::to_string(row.version));
+        }
+        if (!out_->shadow_policies_.empty()) shadow_policies_ = std::move(with);
+    }
+
     void add_contract(const ports::Contract& contract) {
         auto shared = std::make_shared<const ports::Contract>(contract);
         out_->contracts_.emplace(contract.name, shared);
@@ -73,7 +91,14 @@ class SnapshotBuilder {
         for (const auto& name : contract.products) {
             const ProductEntry* product = out_->product(name);
             if (product == nullptr) continue;
-            out_->programs_.emplace(program_key(contract.no, product->product.no), compile(contract, party, *product));
+            const auto key = program_key(contract.no, product->product.no);
+            out_->programs_.emplace(key, compile(contract, party, *product));
+            if (shadow_policies_.empty() || party == nullptr) continue;
+            auto shadow = policy::compile(entitlement_of(contract, *party, name), shadow_policies_, product->mappings, vocabulary_);
+            if (shadow)
+                out_->shadow_programs_.emplace(key, *std::move(shadow));
+            else
+                log::warn("governance.shadow_not_compiled", {{"contract", contract.name}, {"product", name}, {"detail", shadow.error().detail}});
         }
     }
 
@@ -92,7 +117,7 @@ class SnapshotBuilder {
     const ports::Configuration& configuration_;
     const std::shared_ptr<const policy::Vocabulary>& vocabulary_;
     std::shared_ptr<Snapshot> out_;
-    std::vector<policy::PolicyVersion> policies_;
+    std::vector<policy::PolicyVersion> policies_, shadow_policies_;
     std::optional<Error> policy_error_;
 };
 
@@ -112,6 +137,12 @@ const ports::Contract* Snapshot::contract(std::string_view name) const {
 const ports::Contract* Snapshot::contract(ContractNo no) const {
     const auto* c = find_in(contracts_by_no_, no);
     return c == nullptr ? nullptr : c->get();
+}
+std::vector<const ProductEntry*> Snapshot::all_products() const {
+    std::vector<const ProductEntry*> out;
+    for (const auto& [name, entry] : products_) out.push_back(entry.get());
+    std::sort(out.begin(), out.end(), [](const ProductEntry* a, const ProductEntry* b) { return a->product.name < b->product.name; });
+    return out;
 }
 std::vector<std::string> Snapshot::contracts_on(std::string_view product) const {
     std::vector<std::string> out;
@@ -146,6 +177,13 @@ Result<std::shared_ptr<const policy::Program>> Snapshot::program(ContractNo cont
     const auto* found = find_in(programs_, program_key(contract, product));
     if (found == nullptr) return Error{Errc::no_contract, "the contract does not name the product", {}};
     return *found;
+}
+
+Result<Rights> Snapshot::rights(ContractNo contract, ProductNo product) const {
+    auto found = program(contract, product);
+    if (!found) return found.error();
+    const auto* shadow = find_in(shadow_programs_, program_key(contract, product));
+    return Rights{*std::move(found), shadow == nullptr ? nullptr : *shadow};
 }
 
 std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region,

@@ -13,6 +13,7 @@
 #include "event/mapping.h"
 #include "policy/consent_index.h"
 #include "policy/engine.h"
+#include "server/app/shadow.h"
 #include "server/ports/catalog.h"
 
 namespace licet::app {
@@ -35,6 +36,7 @@ class Snapshot {
     [[nodiscard]] const ports::Party* party(std::string_view name) const;
     [[nodiscard]] const ports::Contract* contract(std::string_view name) const;
     [[nodiscard]] const ports::Contract* contract(ContractNo no) const;
+    [[nodiscard]] std::vector<const ProductEntry*> all_products() const;                  // by name
     [[nodiscard]] std::vector<std::string> contracts_on(std::string_view product) const;  // their names, sorted
     [[nodiscard]] const ports::Client* client(std::string_view id) const;
     [[nodiscard]] const ports::Region* region_named(std::string_view name) const;
@@ -48,6 +50,10 @@ class Snapshot {
     // The compiled entitlement of a contract for a product; compiled when the snapshot was built. Error (internal) when compilation failed: the
     // caller withholds.
     [[nodiscard]] Result<std::shared_ptr<const policy::Program>> program(ContractNo contract, ProductNo product) const;
+    // The same with what the shadow policies would give; `shadow` is null when there are none.
+    [[nodiscard]] Result<Rights> rights(ContractNo contract, ProductNo product) const;
+    // name@version of the policies in the shadow, sorted.
+    [[nodiscard]] const std::vector<std::string>& shadow_policies() const noexcept { return shadow_policies_; }
 
   private:
     friend class SnapshotBuilder;
@@ -59,6 +65,8 @@ class Snapshot {
     std::unordered_map<ContractNo, std::shared_ptr<const ports::Contract>> contracts_by_no_;
     std::unordered_map<std::string, ports::Client> clients_;
     std::unordered_map<std::uint64_t, Result<std::shared_ptr<const policy::Program>>> programs_;  // contract << 32 | product
+    std::unordered_map<std::uint64_t, std::shared_ptr<const policy::Program>> shadow_programs_;   // likewise
+    std::vector<std::string> shadow_policies_;
 };
 
 // Compiles a configuration into a snapshot. What cannot be compiled is kept as an error for those it concerns: they are withheld from, the others

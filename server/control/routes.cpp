@@ -114,6 +114,13 @@ const std::vector<Route>& table() {
          {},
          [](Call& call) { return answer(call.services.admin->activate_policy(call.actor, call.path["name"], call.path["version"])); }},
         {"POST", "/v1/admin/policies/{name}/retire", {"admin", "policy"}, {}, act<&Admin::retire_policy>},
+        {"GET", "/v1/admin/policies:shadow", {"admin", "policy", "dpo"}, {}, list<&Admin::shadow_counts>},
+        {"POST",
+         "/v1/admin/policies/{name}/versions/{version}/shadow",
+         {"admin", "policy"},
+         {},
+         [](Call& call) { return answer(call.services.admin->shadow_policy(call.actor, call.path["name"], call.path["version"])); }},
+        {"POST", "/v1/admin/policies/{name}/end-shadow", {"admin", "policy"}, {}, act<&Admin::end_shadow>},
         {"POST", "/v1/admin/policies:simulate", {"admin", "policy", "dpo"}, {}, post<&Admin::simulate_policy>},
 
         {"POST", "/v1/admin/consents", {"admin", "dpo"}, {}, record_consents},

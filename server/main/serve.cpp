@@ -171,6 +171,7 @@ class Node {
         s.metrics = metrics_;
         s.make_pseudonymiser = [key = config_.secrets.pseudonym_key] { return openssl::make_pseudonymiser(as_bytes(key)); };
         s.make_siv = [key = config_.secrets.cursor_key] { return openssl::make_siv(as_bytes(key)); };
+        s.shadow = shadow_;
         s.usage_ranges = [ledger = ledger_](const ports::UsageOf& of) { return ledger->ranges(of); };
         return s;
     }
@@ -194,6 +195,7 @@ class Node {
                 return Error{Errc::invalid_cursor, "the cursor is of another stream", "query:cursor"};
             return cursor->next;
         };
+        parts.shadow = shadow_;
         parts.authoring = config_.catalog.authoring;
         parts.audit_public_key = base64url(audit_signer_->public_key());
         reports_ = std::make_shared<app::UsageReports>(ledger_, config_.node.region);
@@ -248,6 +250,7 @@ class Node {
     std::shared_ptr<ports::Cluster> cluster_;
     std::shared_ptr<const policy::Vocabulary> vocabulary_;
     std::shared_ptr<app::Governance> governance_;
+    const std::shared_ptr<app::ShadowCounts> shadow_ = std::make_shared<app::ShadowCounts>();
     std::shared_ptr<app::UsageReports> reports_;
     std::vector<ShardThread> shards_;
     std::shared_ptr<stream::Delivery> delivery_;

@@ -78,7 +78,7 @@ struct Client {
 struct PolicyRow {
     std::string name;
     std::uint32_t version{};
-    std::string state;  // draft, active, retired
+    std::string state;  // draft, active, retired, shadow
     nlohmann::json document;
 };
 
@@ -108,6 +108,7 @@ struct Configuration {  // everything global, read in one transaction
     std::vector<Contract> contracts;
     std::vector<Client> clients;
     std::vector<PolicyRow> active_policies;
+    std::vector<PolicyRow> shadow_policies;  // decided beside them, without effect
 };
 
 // Who did what: one line of the audit chain, without what the chain adds (sequence, time, hash, signature).
@@ -157,6 +158,9 @@ class Catalog {
     // Revision and position of the rows are assigned here; one revision and one epoch for all, in the order given.
     [[nodiscard]] virtual Result<Changed> put_consents(const std::vector<ConsentRow>& rows, const AuditEntry& audit) = 0;
 
+    // Puts a version that is not active into the shadow of its policy, in the place of another; version 0 ends it. not_found: no such version, or no
+    // shadow.
+    [[nodiscard]] virtual Result<Changed> shadow_policy(const std::string& name, std::uint32_t version, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<std::vector<PolicyRow>> policies(const std::string& name) = 0;  // every version; empty name: of all policies
     [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(std::uint64_t after, std::size_t limit) = 0;
     [[nodiscard]] virtual Status record_audit(const AuditEntry& audit) = 0;  // for what changes nothing in the catalog

@@ -76,8 +76,11 @@ class PgCatalog final : public Catalog {
                                        text_array(r[5]),
                                        r[6].as<bool>(),
                                        {r[7].as<std::int64_t>()}});
-            for (const auto& r : t.exec("SELECT name, version, state, document FROM policies WHERE state = 'active' ORDER BY name"))
-                out.active_policies.push_back(policy_of(r));
+            for (const auto& r : t.exec("SELECT name, version, state, document FROM policies WHERE state IN ('active', 'shadow') ORDER BY name")) {
+                auto row = policy_of(r);
+                auto& list = row.state == "active" ? out.active_policies : out.shadow_policies;
+                list.push_back(std::move(row));
+            }
             return out;
         });
     }
@@ -186,6 +189,17 @@ class PgCatalog final : public Catalog {
         return global("retire_policy", audit, [&](pqxx::work& t, Changed&) {
             found(t.exec_params("UPDATE policies SET state = 'retired' WHERE name = $1 AND state = 'active'", name),
                   "no active version of this policy");
+        });
+    }
+
+    Result<Changed> shadow_policy(const std::string& name, std::uint32_t version, const AuditEntry& audit) override {
+        return global("shadow_policy", audit, [&](pqxx::work& t, Changed& changed) {
+            const auto before = t.exec_params("UPDATE policies SET state = 'draft' WHERE name = $1 AND state = 'shadow'", name);
+            changed.number = version;
+            found(version == 0
+                      ? before
+                      : t.exec_params("UPDATE policies SET state = 'shadow' WHERE name = $1 AND version = $2 AND state <> 'active'", name, version),
+                  version == 0 ? "this policy has no shadow" : "no such policy version that is not active");
         });
     }
 

@@ -54,6 +54,7 @@ struct DeliveryServices {
     std::function<std::unique_ptr<ports::Siv>()> make_siv;
     // What the ledger holds of a contract's product partition when its meter is first needed on this node; called off the shard threads, may block.
     std::function<Result<ports::UsageRanges>(const ports::UsageOf&)> usage_ranges;
+    std::shared_ptr<app::ShadowCounts> shadow;  // null: shadow policies are not decided
     int log_reader_threads = 2;
 };
 

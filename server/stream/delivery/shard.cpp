@@ -27,6 +27,7 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
     tools_.pseudonymiser = services.make_pseudonymiser();
     tools_.siv = services.make_siv();
     tools_.clock = services.clock;
+    tools_.shadow = services.shadow.get();
     tools_.delivered = &services.metrics->counter("licet_decisions_total", "Events decided per view", {{"outcome", "delivered"}});
     tools_.withheld = &services.metrics->counter("licet_decisions_total", "Events decided per view", {{"outcome", "withheld"}});
     tools_.failed = &services.metrics->counter("licet_decision_failures_total", "Events withheld because they could not be read, redacted or sealed");
@@ -51,12 +52,16 @@ void Shard::start_ticking() {
 }
 
 Result<std::shared_ptr<View>> Shard::view_for(const ReadRequest& request, StreamEpoch stream_epoch) {
-    const auto program = snapshot_->program(request.contract, request.product);
-    if (!program) return program.error();
-    const auto key = std::pair(request.product, (*program)->view_key());
-    if (const auto at = views_.find(key); at != views_.end()) return at->second;
+    const auto rights = snapshot_->rights(request.contract, request.product);
+    if (!rights) return rights.error();
+    const auto key = std::pair(request.product, rights->program->view_key());
+    if (const auto at = views_.find(key); at != views_.end()) {
+        at->second->add_shadow(*rights);
+        return at->second;
+    }
     if (views_.size() >= limits::views_max_per_shard) return Error{Errc::overloaded, "too many different views on this node", {}};
-    auto view = std::make_shared<View>(ports::LogPosition{request.product, {0}}, stream_epoch, *program, snapshot_->consents, tools_);
+    auto view = std::make_shared<View>(ports::LogPosition{request.product, {0}}, stream_epoch, rights->program, snapshot_->consents, tools_);
+    view->add_shadow(*rights);
     views_.emplace(key, view);
     return view;
 }
@@ -229,6 +234,7 @@ void Shard::apply_subject(std::uint64_t subject) {
 }
 
 void Shard::apply_generation(bool consents) {
+    for (auto& [key, view] : views_) view->clear_shadows();  // those of now are added below
     const auto all = std::vector(sessions_.begin(), sessions_.end());
     for (const auto& session : all) {
         CloseCode code{};
@@ -238,13 +244,16 @@ void Shard::apply_generation(bool consents) {
             continue;
         }
         if (!session->view()) continue;
-        const auto program = snapshot_->program(session->request().contract, session->request().product);
-        if (!program) {
+        const auto rights = snapshot_->rights(session->request().contract, session->request().product);
+        if (!rights) {
             session->end(CloseCode::policy_violation, "the contract gives no rights to this product any more");
             continue;
         }
-        const bool moved = (*program)->view_key() != session->view()->key();
-        if (!moved && !consents) continue;
+        const bool moved = rights->program->view_key() != session->view()->key();
+        if (!moved && !consents) {
+            session->view()->add_shadow(*rights);
+            continue;
+        }
         auto view = view_for(session->request(), {services_.log->bounds(session->view()->position()).stream_epoch});
         if (!view)
             session->end(CloseCode::internal, "no view");

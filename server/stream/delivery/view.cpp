@@ -1,5 +1,7 @@
 #include "server/stream/delivery/view.h"
 
+#include <utility>
+
 #include "server/stream/delivery/cursor.h"
 #include "server/stream/delivery/frames.h"
 
@@ -39,8 +41,35 @@ void View::append_live(const ports::LogBatch& batch) {
         for (const auto& tape : live_) wanted = wanted || (tape && entry.offset >= tape->head());
         if (!wanted) continue;
         const auto encoded = decide(entry);
+        for (auto& [key, shadow] : shadows_) compare(entry, encoded, shadow);
         for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
             if (Tape* tape = live_if(format); tape != nullptr && entry.offset >= tape->head()) put(entry, encoded, format, *tape);
+    }
+    for (auto& [key, shadow] : shadows_) tools_.shadow->add(position_.product, key, std::exchange(shadow.tally, {}));
+}
+
+void View::add_shadow(const app::Rights& rights) {
+    if (rights.shadow == nullptr || tools_.shadow == nullptr) return;
+    auto key = rights.key();
+    if (!shadows_.contains(key)) shadows_.emplace(std::move(key), Shadow{policy::make_decider(rights.shadow, *consents_, *tools_.pseudonymiser)});
+}
+
+void View::compare(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, Shadow& shadow) {
+    const auto event = event::StoredEvent::parse(entry.record);
+    if (!event) return;
+    ++shadow.tally.decided;
+    auto decision = shadow.decider->decide(*event, tools_.clock->utc_now());
+    shadow_data_.clear();
+    if (decision.deliver && event->data_kind() != event::DataKind::none && !shadow.decider->redact(*event, decision, shadow_data_)) {
+        decision.deliver = false;
+        decision.reason = policy::Reason::transform_failed;
+    }
+    if (decision.deliver && encoded) {
+        // The data ends the event's JSON, before the last brace.
+        const auto data = encoded->json.substr(encoded->json.size() - 1 - encoded->billed, encoded->billed);
+        shadow.tally.changed += data != shadow_data_;
+    } else if (decision.reason != reason_) {
+        ++shadow.tally.differing[{reason_, decision.reason}];
     }
 }
 
@@ -73,12 +102,14 @@ View::Counted View::count(const ports::LogBatch& batch, Offset from, Offset to) 
 
 std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     const auto event = event::StoredEvent::parse(entry.record);
+    reason_ = policy::Reason::error;
     if (!event) {
         tools_.failed->add();
         tools_.withheld->add();
         return std::nullopt;
     }
     const policy::Decision decision = decider_->decide(*event, tools_.clock->utc_now());
+    reason_ = decision.reason;
     if (!decision.deliver) {
         tools_.withheld->add();
         return std::nullopt;
@@ -97,6 +128,7 @@ std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     }
     json_ += '}';
     if (!sure) {
+        reason_ = policy::Reason::transform_failed;
         tools_.failed->add();
         tools_.withheld->add();
         return std::nullopt;

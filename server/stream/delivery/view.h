@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct ViewTools {
     ports::Counter* delivered = nullptr;  // decisions
     ports::Counter* withheld = nullptr;
     ports::Counter* failed = nullptr;  // of the withheld: could not be read, redacted or sealed
+    app::ShadowCounts* shadow = nullptr;
 };
 
 class View {
@@ -46,6 +48,10 @@ class View {
     // `most_events` delivered or `most_bytes` of frames. Returns whether it stopped at `until`. The tape's head says how far it came.
     bool encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, std::size_t most_events, std::size_t most_bytes);
 
+    // Shadows decide what the live tapes get, too, and only count. One for each that contracts of this view have.
+    void add_shadow(const app::Rights& rights);
+    void clear_shadows() noexcept { shadows_.clear(); }
+
     struct Counted {
         std::uint64_t events = 0, billed = 0;
     };
@@ -61,6 +67,12 @@ class View {
     };
     // Decides one event and writes its delivered JSON; nullopt: withheld.
     std::optional<Encoded> decide(const ports::LogEntry& entry);
+    struct Shadow {
+        std::unique_ptr<policy::Decider> decider;
+        app::ShadowTally tally = {};
+    };
+    // What a shadow would have made of the event just decided.
+    void compare(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, Shadow& shadow);
     void put(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, WireFormat format, Tape& into);
 
     const ports::LogPosition position_;
@@ -69,6 +81,9 @@ class View {
     const std::shared_ptr<policy::ConsentIndex> consents_;  // outlives the decider
     ViewTools& tools_;
     std::unique_ptr<policy::Decider> decider_;
+    std::map<std::string, Shadow> shadows_;  // by Rights::key()
+    policy::Reason reason_{};                // of the event just decided
+    std::string shadow_data_;
     std::array<std::optional<Tape>, 2> live_;  // websocket_json, sse
     std::string json_, frame_;
     std::array<char, 64> cursor_{};

@@ -36,6 +36,7 @@ struct Desk : Governed {
         parts.crypto = openssl::make_crypto();
         parts.vocabulary = vocabulary;
         parts.clock = clock;
+        parts.shadow = std::make_shared<app::ShadowCounts>();
         parts.subject_digest = [](std::string_view controller, std::string_view who) {
             return subject(static_cast<std::uint8_t>(controller.size() * 16 + who.size()));
         };

@@ -44,7 +44,7 @@ class MemoryCatalog final : public ports::Catalog {
         const std::lock_guard lock(mutex_);
         auto out = held;
         for (const auto& p : rows)
-            if (p.state == "active") out.active_policies.push_back(p);
+            if (p.state == "active" || p.state == "shadow") (p.state == "active" ? out.active_policies : out.shadow_policies).push_back(p);
         return out;
     }
     Result<ports::Epochs> epochs() override {
@@ -121,6 +121,17 @@ class MemoryCatalog final : public ports::Catalog {
         return global(audit, [&](ports::Changed&) {
             for (auto& p : rows)
                 if (p.name == name && p.state == "active") p.state = "retired";
+        });
+    }
+    Result<ports::Changed> shadow_policy(const std::string& name, std::uint32_t version, const ports::AuditEntry& audit) override {
+        const auto fits = [&](const ports::PolicyRow& p) {
+            return p.name == name && (version == 0 ? p.state == "shadow" : p.version == version && p.state != "active");
+        };
+        if (std::none_of(rows.begin(), rows.end(), fits))
+            return Error{Errc::not_found, "no such policy version that is not active, or no shadow", {}};
+        return global(audit, [&](ports::Changed&) {
+            for (auto& p : rows)
+                if (p.name == name) p.state = p.version == version ? "shadow" : p.state == "shadow" ? "draft" : p.state;
         });
     }
     Result<ports::Changed> put_consents(const std::vector<ports::ConsentRow>& given, const ports::AuditEntry& audit) override {

@@ -65,6 +65,7 @@ struct ControlFixture : Governed {
         parts.crypto = crypto;
         parts.vocabulary = vocabulary;
         parts.clock = clock;
+        parts.shadow = std::make_shared<app::ShadowCounts>();
         parts.subject_digest = openssl::make_subject_digest(as_bytes(std::string_view("01234567890123456789012345678901")));
         parts.event_digest = openssl::make_event_digest();
         parts.open_cursor = [](std::string_view, ports::LogPosition, StreamEpoch) -> Result<Offset> {

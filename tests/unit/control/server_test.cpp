@@ -157,6 +157,7 @@ TEST_CASE("control: what a use case throws stays inside") {
         Result<ports::Changed> create_client(const ports::Client&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> revoke_client(const std::string&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> revoke_tokens(const std::string&, UtcMillis, const ports::AuditEntry&) override { return no(); }
+        Result<ports::Changed> shadow_policy(const std::string&, std::uint32_t, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> add_policy_version(const std::string&, const json&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> activate_policy(const std::string&, std::uint32_t, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> retire_policy(const std::string&, const ports::AuditEntry&) override { return no(); }
