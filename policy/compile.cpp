@@ -49,6 +49,7 @@ std::string view_key(const CompiledProgram& p) {
     if (party)
         for (const auto& c : e.party_collections) add(key, c);
     add(key, std::to_string(p.mappings.size()));
+    add(key, std::to_string(p.vocabulary->licence_revision()));
     return key;
 }
 

@@ -8,7 +8,7 @@ struct ConsentIndex::Table {
     struct Slot {
         std::atomic<std::uint32_t> sequence{0};  // 0: free
         SubjectKey key;
-        std::array<std::atomic<std::uint64_t>, 4> words{};
+        std::array<std::atomic<std::uint64_t>, PurposeSet::word_count> words{};
     };
     explicit Table(std::size_t capacity) : slots(capacity), mask(capacity - 1) {}
 
@@ -26,14 +26,14 @@ struct ConsentIndex::Table {
         const auto before = slot.sequence.load(std::memory_order_relaxed);
         if (before == 0) {
             slot.key = key;
-            for (std::size_t w = 0; w < 4; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
+            for (std::size_t w = 0; w < PurposeSet::word_count; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
             slot.sequence.store(2, std::memory_order_release);
             used.fetch_add(1, std::memory_order_relaxed);
             return;
         }
         slot.sequence.store(before + 1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_release);
-        for (std::size_t w = 0; w < 4; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
+        for (std::size_t w = 0; w < PurposeSet::word_count; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
         const auto after = before + 2;
         slot.sequence.store(after == 0 ? 2 : after, std::memory_order_release);
     }
@@ -65,8 +65,8 @@ PurposeSet ConsentIndex::valid_purposes(const SubjectKey& subject) const noexcep
     if (slot == nullptr) return {};
     for (;;) {
         const auto before = slot->sequence.load(std::memory_order_acquire);
-        std::array<std::uint64_t, 4> words;
-        for (std::size_t w = 0; w < 4; ++w) words[w] = slot->words[w].load(std::memory_order_relaxed);
+        PurposeSet::Words words;
+        for (std::size_t w = 0; w < PurposeSet::word_count; ++w) words[w] = slot->words[w].load(std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);
         if ((before & 1) == 0 && slot->sequence.load(std::memory_order_relaxed) == before) return PurposeSet::of(words);
     }
@@ -78,8 +78,8 @@ void ConsentIndex::set(const SubjectKey& subject, const PurposeSet& purposes) {
         auto larger = std::make_unique<Table>(table->slots.size() * 2);
         for (auto& slot : table->slots) {
             if (slot.sequence.load(std::memory_order_relaxed) == 0) continue;
-            std::array<std::uint64_t, 4> words;
-            for (std::size_t w = 0; w < 4; ++w) words[w] = slot.words[w].load(std::memory_order_relaxed);
+            PurposeSet::Words words;
+            for (std::size_t w = 0; w < PurposeSet::word_count; ++w) words[w] = slot.words[w].load(std::memory_order_relaxed);
             larger->put(slot.key, PurposeSet::of(words));
         }
         larger->put(subject, purposes);

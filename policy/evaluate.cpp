@@ -1,6 +1,7 @@
 // Constraints, licence and transfer: the static part of a decision (design section 6).
 #include <algorithm>
 
+#include "policy/licence.h"
 #include "policy/program.h"
 
 namespace licet::policy {
@@ -57,9 +58,10 @@ Ternary evaluate_leaf(const Constraint& c, const Evaluation& e) {
         case LeftOperand::recipient_country:
             if (!v.is_country(who.recipient_country)) return Ternary::unknown;
             return compare(c, [&](const std::string& r) { return matches_place(v, r, who.recipient_country, f.time); });
-        case LeftOperand::licence:
-            if (v.licence(f.license) == nullptr) return Ternary::unknown;
-            return compare(c, [&](const std::string& r) { return r == f.license; });
+        case LeftOperand::licence: {
+            const Ternary among = licence_among(f.license, v, c.right);
+            return c.op == Operator::neq || c.op == Operator::is_none_of ? kleene_not(among) : among;
+        }
         case LeftOperand::classification:
             if (f.classification.empty()) return Ternary::unknown;
             return compare(c, [&](const std::string& r) { return r == f.classification; });
@@ -124,16 +126,15 @@ const Constraint* first_failing(const Constraint& c, const Evaluation& e) {
 }
 
 Reason check_licence(const CompiledProgram& program, const Facts& facts, std::optional<PurposeId> purpose, bool transforms) {
-    const LicenceTerms* terms = program.vocabulary->licence(facts.license);
-    if (terms == nullptr) return Reason::licence_unknown;
-    const auto has = [](std::uint16_t mask, Act act) { return (mask & static_cast<std::uint16_t>(act)) != 0; };
-    const auto allows = [&](Act act) { return has(terms->permits, act) && !has(terms->prohibits, act); };
-    if (!allows(Act::reproduction) || !allows(Act::distribution)) return Reason::licence_forbids;
-    if (transforms && !allows(Act::derivative_works)) return Reason::licence_forbids;
-    if (allows(Act::commercial_use)) return Reason::permitted;
-    const Ternary commercial = purpose ? program.vocabulary->commercial(*purpose) : Ternary::unknown;
-    if (commercial == Ternary::no) return Reason::permitted;
-    return commercial == Ternary::yes ? Reason::licence_forbids : Reason::licence_unknown;
+    switch (licence_allows(facts.license, *program.vocabulary, licence_use(*program.vocabulary, purpose, transforms))) {
+        case Ternary::yes:
+            return Reason::permitted;
+        case Ternary::no:
+            return Reason::licence_forbids;
+        case Ternary::unknown:
+            break;
+    }
+    return Reason::licence_unknown;
 }
 
 Reason check_transfer(const CompiledProgram& program, const Facts& facts, std::string_view* basis) {
@@ -181,7 +182,7 @@ Reason reason_of(const Constraint* failing, const Evaluation& e) {
         case LeftOperand::jurisdiction:
             return e.program.vocabulary->is_country(e.facts.jurisdiction.substr(0, 2)) ? Reason::no_permission : Reason::jurisdiction_unknown;
         case LeftOperand::licence:
-            return e.program.vocabulary->licence(e.facts.license) != nullptr ? Reason::licence_forbids : Reason::licence_unknown;
+            return evaluate_leaf(*failing, e) == Ternary::unknown ? Reason::licence_unknown : Reason::licence_forbids;
         default:
             return Reason::no_permission;
     }

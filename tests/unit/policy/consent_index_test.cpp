@@ -20,7 +20,7 @@ SubjectKey key(std::uint64_t n) {
     std::memcpy(k.bytes.data() + 8, &b, 8);
     return k;
 }
-PurposeSet words(std::uint64_t w) { return PurposeSet::of({w, w, w, w}); }
+PurposeSet words(std::uint64_t w) { return PurposeSet::of({w, w, w, w, w}); }
 
 }  // namespace
 
