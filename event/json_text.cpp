@@ -43,17 +43,19 @@ std::optional<std::uint32_t> hex4(std::string_view s) {
     return v;
 }
 
-}  // namespace
-
-bool unescape_json(std::string_view token, std::string& out) {
+// after(i): what stands at `i` of the token has been appended.
+template <class After>
+bool unescape(std::string_view token, std::string& out, After&& after) {
     out.clear();
     if (token.size() < 2 || token.front() != '"' || token.back() != '"') return false;
     const std::string_view body = token.substr(1, token.size() - 2);
     for (std::size_t i = 0; i < body.size(); ++i) {
+        const std::size_t begin = i + 1;
         const char c = body[i];
         if (c == '"' || static_cast<unsigned char>(c) < 0x20) return false;
         if (c != '\\') {
             out += c;
+            after(begin);
             continue;
         }
         if (++i == body.size()) return false;
@@ -101,13 +103,26 @@ bool unescape_json(std::string_view token, std::string& out) {
             default:
                 return false;
         }
+        after(begin);
     }
     return true;
 }
 
-void append_json_string(std::string_view text, std::string& out) {
+}  // namespace
+
+bool unescape_json(std::string_view token, std::string& out) {
+    return unescape(token, out, [](std::size_t) {});
+}
+
+bool unescape_json(std::string_view token, std::string& out, std::vector<std::uint32_t>& positions) {
+    positions.clear();
+    const bool done = unescape(token, out, [&](std::size_t at) { positions.resize(out.size(), static_cast<std::uint32_t>(at)); });
+    if (done) positions.push_back(static_cast<std::uint32_t>(token.size() - 1));
+    return done;
+}
+
+void append_json_escaped(std::string_view text, std::string& out) {
     static constexpr char digits[] = "0123456789abcdef";
-    out += '"';
     std::size_t plain = 0;  // where what needs no escape began
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto u = static_cast<unsigned char>(text[i]);
@@ -124,6 +139,11 @@ void append_json_string(std::string_view text, std::string& out) {
         }
     }
     out.append(text, plain);
+}
+
+void append_json_string(std::string_view text, std::string& out) {
+    out += '"';
+    append_json_escaped(text, out);
     out += '"';
 }
 

@@ -56,6 +56,7 @@ Result<AttributeRule> read_rule(const std::string& name, const json& rule, const
         if (key == "pointer") {
             auto path = read_pointer(value, here);
             if (!path) return path.error();
+            if (std::find(path->begin(), path->end(), "*") != path->end()) return bad(here, "an attribute has one value: `*` is for fields");
             out.path = *std::move(path);
             out.kind = AttributeRule::Kind::pointer;
             ++sources;
@@ -104,6 +105,9 @@ Result<GovernedField> read_field(const json& field, const std::string& at) {
             auto type = read_info_type(value, here);
             if (!type) return type.error();
             out.info_type = *type;
+        } else if (key == "scan") {
+            if (!value.is_boolean()) return bad(here, "expected true or false");
+            out.scan = value.get<bool>();
         } else {
             return bad(here, "unknown member");
         }
@@ -195,6 +199,7 @@ json to_json(const Mapping& mapping) {
         json out{{"pointer", field.pointer}};
         if (!field.category.empty()) out["category"] = field.category;
         if (field.info_type != InfoType::none) out["infoType"] = info_type_name(field.info_type);
+        if (field.scan) out["scan"] = true;
         fields.push_back(std::move(out));
     }
     return {{"attributes", std::move(attributes)}, {"fields", std::move(fields)}};

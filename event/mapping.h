@@ -12,6 +12,9 @@
 // Governing attributes (`license`, `jurisdiction`, `residency`, `datasubject`, ...) given by a rule win over the event's own. Where the rule finds
 // nothing, a licence or jurisdiction of the event's own counts as unknown, but what restricts (`residency`, `datasubject`, `expirytime`, ...) stays
 // as the event says.
+//
+// In a field's pointer the token `*` is every element of an array (of an object, the member of that name). `"scan": true`: strings at the field, or
+// inside it, are searched for the info types that can be found in text (event/info_type_finder.h).
 #pragma once
 
 #include <cstdint>
@@ -37,10 +40,11 @@ struct AttributeRule {
 };
 
 struct GovernedField {
-    std::string pointer;            // RFC 6901, within `data`
+    std::string pointer;            // RFC 6901 within `data`, and `*` for all elements of an array
     std::vector<std::string> path;  // its unescaped reference tokens
     std::string category;           // DPV personal-data category, e.g. "pd:IPAddress"; empty: not personal
     InfoType info_type = InfoType::none;
+    bool scan = false;  // strings here are free text, searched for info types
 };
 
 struct Mapping {

@@ -1,5 +1,6 @@
 #include "event/record.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -29,12 +30,23 @@ T get(const char* p) noexcept {
 constexpr std::size_t kStaticStrings = 6;
 constexpr std::size_t kStaticSpanBytes = 3;
 
+// Detected info type; the high bit for a part of a text.
+std::uint8_t static_detected(const Span& span) noexcept {
+    return static_cast<std::uint8_t>(static_cast<unsigned>(span.detected) | (span.value_kind == ValueKind::part ? 0x80u : 0u));
+}
+
 }  // namespace
 
 std::string encode_record(const EventDraft& draft) {
     const std::array<std::string_view, kStaticStrings> strings{draft.license,        draft.jurisdiction, draft.residency,
                                                                draft.classification, draft.categories,   draft.regulation};
-    std::size_t static_bytes = draft.spans.size() * kStaticSpanBytes;
+    // The set of fields present with what was recognised in them: a longer array or a second address is not another static decision.
+    std::vector<std::uint32_t> present;
+    present.reserve(draft.spans.size());
+    for (const Span& span : draft.spans) present.push_back(std::uint32_t{span.field} | std::uint32_t{static_detected(span)} << 16);
+    std::sort(present.begin(), present.end());
+    present.erase(std::unique(present.begin(), present.end()), present.end());
+    std::size_t static_bytes = present.size() * kStaticSpanBytes;
     for (const auto s : strings) static_bytes += 2 + s.size();
     std::string out;
     out.reserve(kHeaderBytes + static_bytes + draft.partition_key.size() + draft.id.size() + draft.source.size() + draft.spans.size() * kSpanBytes +
@@ -54,9 +66,9 @@ std::string encode_record(const EventDraft& draft) {
         put(out, static_cast<std::uint16_t>(s.size()));
         out.append(s);
     }
-    for (const Span& span : draft.spans) {
-        put(out, span.field);
-        put(out, static_cast<std::uint8_t>(span.detected));
+    for (const std::uint32_t field : present) {
+        put(out, static_cast<std::uint16_t>(field));
+        put(out, static_cast<std::uint8_t>(field >> 16));
     }
     out.append(draft.partition_key).append(draft.id).append(draft.source);
     for (const Span& span : draft.spans) {
@@ -108,11 +120,11 @@ std::optional<StoredEvent> StoredEvent::parse(std::string_view bytes) noexcept {
         *s = rest.substr(2, size);
         rest.remove_prefix(2 + size);
     }
-    if (rest.size() != e.span_count_ * kStaticSpanBytes) return std::nullopt;
+    if (rest.size() % kStaticSpanBytes != 0 || rest.size() > e.span_count_ * kStaticSpanBytes) return std::nullopt;
     std::uint32_t last = 0;
     for (std::size_t i = 0; i < e.span_count_; ++i) {
         const Span s = e.span(i);
-        if (s.value_kind > ValueKind::object || s.detected > InfoType::free_text || s.value_begin < last || s.member_begin > s.value_begin ||
+        if (s.value_kind > ValueKind::part || s.detected > InfoType::free_text || s.value_begin < last || s.member_begin > s.value_begin ||
             s.value_begin >= s.value_end || s.value_end > e.data_.size())
             return std::nullopt;
         last = s.value_begin;

@@ -21,7 +21,8 @@
 namespace licet::event {
 
 enum class DataKind : std::uint8_t { none, json, base64 };
-enum class ValueKind : std::uint8_t { string, number, boolean, null, array, object };
+// `part`: a piece of a string's text, without quotes.
+enum class ValueKind : std::uint8_t { string, number, boolean, null, array, object, part };
 
 // A governed value inside `data`, byte positions relative to data's first byte. Spans are sorted by value_begin; a span may
 // contain later ones. Data is minified JSON: no white space outside strings.
@@ -29,7 +30,7 @@ struct Span {
     std::uint16_t field{};  // index into the mapping version's `fields`
     ValueKind value_kind{};
     InfoType detected{};           // info type seen in this very value; none when not detected
-    std::uint32_t member_begin{};  // the opening quote of the key; equals value_begin for array elements and the root
+    std::uint32_t member_begin{};  // the opening quote of the key; equals value_begin for array elements, parts and the root
     std::uint32_t value_begin{};
     std::uint32_t value_end{};  // one past the last byte
     bool operator==(const Span&) const = default;

@@ -56,6 +56,7 @@ void PathTree::add(const std::vector<std::string>& path, std::size_t target) {
         parent.children.insert(place, Child{token, index, next});
         parent.sizes |= size_bit(token.size());
         if (index != kNoIndex) parent.indexes_end = std::max(parent.indexes_end, index + 1);
+        parent.starred = parent.starred || token == "*";
         nodes_.emplace_back();
         node = next;
     }
@@ -69,6 +70,7 @@ class SpanScanner {
 
     Status scan() {
         (void)value(0, tree_.nodes_[0], 0);
+        if (too_many_ && !duplicate_) return Error{Errc::invalid_event, "more than " + std::to_string(kFoundValuesMax) + " values are governed", ""};
         if (!duplicate_) return success();
         std::string pointer;
         for (auto token = duplicate_->rbegin(); token != duplicate_->rend(); ++token) pointer += "/" + pointer_token(*token);
@@ -82,8 +84,7 @@ class SpanScanner {
     std::size_t value(std::size_t begin, const Node& node, std::size_t member_begin) {
         const ValueKind kind = scan::kind_at(text_, begin);
         const std::size_t first = out_.size();
-        for (const std::size_t target : node.targets)
-            out_.push_back({target, kind, static_cast<std::uint32_t>(member_begin), static_cast<std::uint32_t>(begin), 0});
+        found(node, kind, member_begin, begin);
         const std::size_t mine = out_.size();
         std::size_t end;
         if (node.children.empty())
@@ -94,6 +95,60 @@ class SpanScanner {
             end = array(begin, node);
         else
             end = scan::value_end(text_, begin);
+        for (std::size_t i = first; i < mine; ++i) out_[i].value_end = static_cast<std::uint32_t>(end);
+        return end;
+    }
+
+    void found(const Node& node, ValueKind kind, std::size_t member_begin, std::size_t begin) {
+        for (const std::size_t target : node.targets) {
+            if (out_.size() == kFoundValuesMax) {
+                too_many_ = true;
+                return;
+            }
+            out_.push_back({target, kind, static_cast<std::uint32_t>(member_begin), static_cast<std::uint32_t>(begin), 0});
+        }
+    }
+
+    // As value(), where several branches of the tree meet: below an array element that is wanted both by its index and as any.
+    std::size_t value_of_all(std::size_t begin, const std::vector<const Node*>& nodes, std::size_t member_begin) {
+        const ValueKind kind = scan::kind_at(text_, begin);
+        const std::size_t first = out_.size();
+        for (const Node* node : nodes) found(*node, kind, member_begin, begin);
+        const std::size_t mine = out_.size();
+        std::size_t end;
+        std::vector<const Node*> below;
+        if (kind == ValueKind::object) {
+            std::vector<const Child*> seen;
+            end = scan::members(text_, begin, [&](std::string_view key, std::size_t at) {
+                below.clear();
+                std::string_view token;
+                const bool known = duplicate_.has_value();
+                for (const Node* node : nodes) {
+                    const Child* child = child_of(*node, key);
+                    if (child == nullptr) continue;
+                    if (!duplicate_ && std::find(seen.begin(), seen.end(), child) != seen.end()) duplicate_.emplace();
+                    if (!duplicate_) seen.push_back(child);
+                    below.push_back(&tree_.nodes_[child->node]);
+                    token = child->token;
+                }
+                return below.empty() ? scan::value_end(text_, at)
+                                     : descend_all(at, below, token, static_cast<std::size_t>(key.data() - text_.data()), known);
+            });
+        } else if (kind == ValueKind::array) {
+            end = scan::elements(text_, begin, [&](std::size_t index, std::size_t at) {
+                below.clear();
+                std::string_view token;
+                for (const Node* node : nodes)
+                    for (const Child* child : {node->find(index), node->every()})
+                        if (child != nullptr) {
+                            below.push_back(&tree_.nodes_[child->node]);
+                            token = child->token;
+                        }
+                return below.empty() ? scan::value_end(text_, at) : descend_all(at, below, token, at, duplicate_.has_value());
+            });
+        } else {
+            end = scan::value_end(text_, begin);
+        }
         for (std::size_t i = first; i < mine; ++i) out_[i].value_end = static_cast<std::uint32_t>(end);
         return end;
     }
@@ -119,7 +174,10 @@ class SpanScanner {
 
     std::size_t array(std::size_t begin, const Node& node) {
         return scan::elements(text_, begin, [&](std::size_t index, std::size_t at) {
-            const Child* child = node.find(index);
+            const Child *child = node.find(index), *every = node.every();
+            if (child != nullptr && every != nullptr)
+                return descend_all(at, {&tree_.nodes_[child->node], &tree_.nodes_[every->node]}, child->token, at, duplicate_.has_value());
+            if (child == nullptr) child = every;
             return child == nullptr ? scan::value_end(text_, at) : descend(at, *child, at, duplicate_.has_value());
         });
     }
@@ -131,11 +189,18 @@ class SpanScanner {
         return end;
     }
 
+    std::size_t descend_all(std::size_t at, const std::vector<const Node*>& nodes, std::string_view token, std::size_t member_begin, bool known) {
+        const std::size_t end = value_of_all(at, nodes, member_begin);
+        if (duplicate_ && !known) duplicate_->push_back(token);
+        return end;
+    }
+
     const std::string_view text_;
     const PathTree& tree_;
     std::vector<FoundValue>& out_;
     std::string unescaped_;
     std::optional<std::vector<std::string_view>> duplicate_;  // tokens of the path, innermost first
+    bool too_many_ = false;
 };
 
 Status find_values(std::string_view json, const PathTree& tree, std::vector<FoundValue>& out) { return SpanScanner(json, tree, out).scan(); }

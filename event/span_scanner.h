@@ -12,7 +12,7 @@
 
 namespace licet::event {
 
-// The paths one is looking for, as a tree of reference tokens.
+// The paths one is looking for, as a tree of reference tokens. The token `*` is every element of an array, and the member of that name of an object.
 class PathTree {
   public:
     static constexpr std::size_t kChildrenMax = 512;  // different tokens below one node; mappings stay below it (limits::mapping_fields_max)
@@ -32,6 +32,8 @@ class PathTree {
         std::vector<Child> children;  // sorted by size, then bytes
         std::uint64_t sizes = 0;      // bit s: some child's token has s bytes (63: that many or more)
         std::size_t indexes_end = 0;  // one past the largest array index among the children
+        const Child* every() const noexcept { return starred ? find("*") : nullptr; }
+        bool starred = false;
         std::vector<std::size_t> targets;
         [[nodiscard]] const Child* find(std::string_view token) const noexcept;
         [[nodiscard]] const Child* find(std::size_t index) const noexcept;
@@ -46,8 +48,9 @@ struct FoundValue {
 };
 
 // Appends every value at one of the paths, sorted by value_begin (outer before inner). Array elements are addressed by index. Keys are compared
-// unescaped. Error: duplicate_governed_key with the pointer, when an object on the way has a wanted key twice. Precondition: `json` is valid minified
-// JSON below 4 GiB.
+// unescaped. Errors: duplicate_governed_key with the pointer, when an object on the way has a wanted key twice; invalid_event when more than
+// kFoundValuesMax values are at the paths. Precondition: `json` is valid minified JSON below 4 GiB.
+inline constexpr std::size_t kFoundValuesMax = 4096;
 [[nodiscard]] Status find_values(std::string_view json, const PathTree& tree, std::vector<FoundValue>& out);
 
 }  // namespace licet::event

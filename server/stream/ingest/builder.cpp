@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/limits.h"
+#include "event/field_spans.h"
 #include "event/json_text.h"
 
 namespace licet::stream {
@@ -139,22 +140,8 @@ Status EventBuilder::apply_rules(const event::Mapping& mapping, std::string_view
 
 Status EventBuilder::find_spans(const event::Mapping& mapping, std::string_view data) {
     draft_.spans.clear();
-    for (const FoundValue& f : found_) {
-        if (f.target < mapping.attributes.size()) continue;
-        if (draft_.spans.size() == limits::governed_spans_max)
-            return bad("/data", "more than " + std::to_string(limits::governed_spans_max) + " governed values");
-        event::Span span;
-        span.field = static_cast<std::uint16_t>(f.target - mapping.attributes.size());
-        span.value_kind = f.kind;
-        span.member_begin = f.member_begin;
-        span.value_begin = f.value_begin;
-        span.value_end = f.value_end;
-        const auto type = mapping.fields[span.field].info_type;
-        if (f.kind == ValueKind::string && event::detectable(type) &&
-            event::unescape_json(data.substr(f.value_begin, f.value_end - f.value_begin), scratch_) && event::is_of_type(scratch_, type))
-            span.detected = type;
-        draft_.spans.push_back(span);
-    }
+    if (auto appended = event::append_field_spans(mapping, data, found_, mapping.attributes.size(), draft_.spans); !appended)
+        return bad("/data", appended.error().detail);
     return success();
 }
 

@@ -93,3 +93,14 @@ TEST_CASE("a fault in JSON text is pointed at, to the value and the byte") {
     CHECK(fault(std::string(1024, '[') + std::string(1024, ']')) == "none");
     CHECK(fault(std::string(1025, '[') + std::string(1025, ']')) != "none");
 }
+
+TEST_CASE("unescaping tells where each byte came from") {
+    std::string out;
+    std::vector<std::uint32_t> at;
+    REQUIRE(unescape_json(R"("a\n\u00e9\ud83d\ude00z")", out, at));
+    CHECK(out == "a\n\xc3\xa9\xf0\x9f\x98\x80z");
+    CHECK(at == std::vector<std::uint32_t>{1, 2, 4, 4, 10, 10, 10, 10, 22, 23});
+    CHECK_FALSE(unescape_json(R"("\ud83d")", out, at));
+    REQUIRE(unescape_json("\"\"", out, at));
+    CHECK(at == std::vector<std::uint32_t>{1});
+}

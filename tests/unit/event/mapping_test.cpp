@@ -106,3 +106,18 @@ TEST_CASE("JSON pointers") {
     CHECK(parse_pointer("/~01") == Tokens{"~1"});
     for (const char* bad : {"a", "/~", "/~2", "/a~"}) CHECK_FALSE(parse_pointer(bad).has_value());
 }
+
+TEST_CASE("fields may be scanned and reach every element; attributes may not") {
+    const json attributes{{"id", {{"digest", true}}}, {"source", {{"constant", "/t"}}}, {"type", {{"constant", "t"}}}};
+    const json document{{"attributes", attributes}, {"fields", {{{"pointer", "/notes/*/text"}, {"infoType", "FREE_TEXT"}, {"scan", true}}}}};
+    const auto mapping = parse_mapping(document, 1);
+    REQUIRE(mapping.ok());
+    CHECK(mapping->fields[0].scan);
+    CHECK(to_json(*mapping) == document);
+    json bad = document;
+    bad["fields"][0]["scan"] = "yes";
+    CHECK(parse_mapping(bad, 1).error().pointer == "/fields/0/scan");
+    bad = document;
+    bad["attributes"]["datasubject"] = {{"pointer", "/users/*"}};
+    CHECK(parse_mapping(bad, 1).error().pointer == "/attributes/datasubject/pointer");
+}

@@ -120,7 +120,7 @@ TEST_CASE("other versions, unknown kinds and spans outside the data are refused"
     CHECK_FALSE(spans({{0, ValueKind::object, InfoType::none, 0, 0, 34}}));
     CHECK_FALSE(spans({{0, ValueKind::object, InfoType::none, 0, 5, 5}}));
     CHECK_FALSE(spans({{0, ValueKind::object, InfoType::none, 6, 5, 7}}));
-    CHECK_FALSE(spans({{0, static_cast<ValueKind>(6), InfoType::none, 0, 0, 33}}));
+    CHECK_FALSE(spans({{0, static_cast<ValueKind>(7), InfoType::none, 0, 0, 33}}));
     CHECK_FALSE(spans({{0, ValueKind::object, static_cast<InfoType>(12), 0, 0, 33}}));
     CHECK_FALSE(spans({{0, ValueKind::string, InfoType::none, 8, 8, 9}, {1, ValueKind::string, InfoType::none, 4, 4, 5}}));
 }

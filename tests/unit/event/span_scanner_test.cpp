@@ -87,3 +87,37 @@ TEST_CASE("many wanted keys, long keys and deep documents") {
     const std::string deep = R"({"x":)" + std::string(1000, '[') + std::string(1000, ']') + R"(,"a":1})";
     CHECK(Search(deep, {"/a"}).found.size() == 1);
 }
+
+TEST_CASE("a star is every element of an array, and of an object the member of that name") {
+    CHECK(Search(R"({"a":[1,[2],{"b":3}]})", {"/a/*"}).text == "/a/*=1@6 /a/*=[2]@8 /a/*={\"b\":3}@12 ");
+    CHECK(Search(R"({"a":[{"b":1},{"c":2},{"b":[3]}]})", {"/a/*/b"}).text == "/a/*/b=1@7 /a/*/b=[3]@23 ");
+    CHECK(Search(R"({"a":{"*":1,"0":2}})", {"/a/*"}).text == "/a/*=1@6 ");
+    CHECK(Search(R"([[1,2],[3]])", {"/*/*"}).text == "/*/*=1@2 /*/*=2@4 /*/*=3@8 ");
+    CHECK(Search(R"({"a":"x"})", {"/a/*"}).text == "");
+    CHECK(Search(R"([[],{}])", {"/*/*", "/*/a"}).text == "");
+}
+
+TEST_CASE("an element wanted by its index and as any is found as both, and so is what is below it") {
+    CHECK(Search(R"([{"x":1,"y":2},{"x":3,"y":4}])", {"/*/x", "/0/y", "/0/x", "/*"}).text ==
+          "/*={\"x\":1,\"y\":2}@1 /0/x=1@2 /*/x=1@2 /0/y=2@8 /*={\"x\":3,\"y\":4}@15 /*/x=3@16 ");
+    CHECK(Search(R"([[[1]]])", {"/0/*/0", "/*/0/*", "/*/*/*", "/0/0/0"}).found.size() == 4);
+    CHECK(Search(R"([{"x":1,"\u0078":2}])", {"/*/x", "/0/y"}).error == "/0/x");
+    CHECK(Search(R"([{"x":1,"x":2}])", {"/*/x"}).error == "/*/x");
+    // "/0" of an object is a member like any other and no element.
+    CHECK(Search(R"([{"0":1}])", {"/0/*", "/0/0", "/*/*"}).text == "/0/0=1@2 ");
+}
+
+TEST_CASE("values at a path are bounded") {
+    std::string json = "[0";
+    for (std::size_t i = 1; i < kFoundValuesMax; ++i) json += ",0";
+    const auto count = [](const std::string& text) -> std::size_t {
+        PathTree tree;
+        tree.add({"*"}, 0);
+        std::vector<FoundValue> found;
+        const auto done = find_values(text, tree, found);
+        if (!done) CHECK(done.error().code == Errc::invalid_event);
+        return done ? found.size() : 0;
+    };
+    CHECK(count(json + "]") == kFoundValuesMax);
+    CHECK(count(json + ",0]") == 0);
+}
