@@ -18,11 +18,13 @@ void add(std::string& key, std::string_view part) {
     key += part;
 }
 
-// Everything decisions and redactions depend on, and the recipient's own name only where a rule or a key scope needs it.
+// Everything decisions and redactions depend on, and the recipient's own name
+// only where a rule or a key scope needs it.
 std::string view_key(const CompiledProgram& p) {
     std::string key;
     const Entitlement& e = p.entitlement;
     add(key, e.product);
+    add(key, e.action);
     add(key, e.recipient_country);
     for (const auto* list : {&e.transfer_tools, &e.adequacy_schemes}) {
         auto sorted = *list;
@@ -53,9 +55,47 @@ std::string view_key(const CompiledProgram& p) {
     return key;
 }
 
+// Everything beside the static attributes that the constraints read.
+void collect(const Constraint& c, CompiledProgram& into) {
+    for (const auto& child : c.children) collect(child, into);
+    if (c.kind != Constraint::Kind::leaf) return;
+    if (c.left == LeftOperand::event_type || c.left == LeftOperand::event_source) into.text_tests.push_back(&c);
+    if (c.left != LeftOperand::event_time && c.left != LeftOperand::date_time) return;
+    auto& marks = c.left == LeftOperand::date_time ? into.clock_marks : into.event_time_marks;
+    for (const Moment& m : c.moments) marks.insert(marks.end(), {m.begin, m.end});
+}
+void collect(CompiledProgram& program) {
+    for (const auto* rules : {&program.prohibitions, &program.permissions})
+        for (const auto& r : *rules) collect(r.rule.constraint, program);
+    for (auto* marks : {&program.clock_marks, &program.event_time_marks}) {
+        std::sort(marks->begin(), marks->end());
+        marks->erase(std::unique(marks->begin(), marks->end()), marks->end());
+    }
+}
+
 Error bad(std::string pointer, std::string what) { return {Errc::invalid_document, std::move(what), std::move(pointer)}; }
 
 }  // namespace
+
+bool action_matches(const Rule& rule, ActionId asked) {
+    return std::any_of(rule.actions.begin(), rule.actions.end(),
+                       [&](ActionId a) { return included_in(asked, a) || (rule.prohibition && included_in(a, asked)); });
+}
+
+bool rule_matches(const Rule& rule, const Entitlement& e, ActionId asked) {
+    const auto in = [](const auto& list, const auto& item) { return std::find(list.begin(), list.end(), item) != list.end(); };
+    if (!rule.targets.empty() && !in(rule.targets, e.product)) return false;
+    if (!rule.assignee_parties.empty() || !rule.assignee_collections.empty()) {
+        const bool member = std::any_of(rule.assignee_collections.begin(), rule.assignee_collections.end(),
+                                        [&](const std::string& c) { return in(e.party_collections, c); });
+        if (!member && !in(rule.assignee_parties, e.party)) return false;
+    }
+    return action_matches(rule, asked);
+}
+
+std::uint32_t marks_passed(const std::vector<UtcMillis>& marks, UtcMillis at) noexcept {
+    return static_cast<std::uint32_t>(std::upper_bound(marks.begin(), marks.end(), at) - marks.begin());
+}
 
 const event::Mapping* CompiledProgram::mapping(std::uint32_t version) const noexcept {
     const auto at = std::find_if(mappings.begin(), mappings.end(), [&](const auto& m) { return m->version == version; });
@@ -84,18 +124,17 @@ Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, s
         if (!out->vocabulary->is_transfer_tool(entitlement.transfer_tools[i]))
             return bad("/transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
 
-    const auto& groups = entitlement.party_collections;
+    const auto asked = entitlement.action.empty() ? delivery_action() : find_action(entitlement.action);
+    if (!asked) return bad("/action", "expected an ODRL action");
     for (const auto& policy : policies) {
         for (const Rule& rule : policy.document->rules) {
-            if (rule.target != entitlement.product) continue;
-            if (!rule.assignee_party.empty() && rule.assignee_party != entitlement.party) continue;
-            if (!rule.assignee_collection.empty() && std::find(groups.begin(), groups.end(), rule.assignee_collection) == groups.end()) continue;
+            if (!rule_matches(rule, entitlement, *asked)) continue;
             for (const Transform& t : rule.transforms) {
                 const bool governed =
                     !t.by_pointer || std::any_of(mappings.begin(), mappings.end(), [&](const auto& m) { return m->field(t.pointer).has_value(); });
                 if (!governed)
                     return bad("/licet:pointer", "rule " + rule.uid + " of policy " + policy.name + " transforms " + t.pointer +
-                                                     ", which no mapping of " + rule.target + " governs");
+                                                     ", which no mapping of " + entitlement.product + " governs");
             }
             if (out->refs_.size() >= Decision::kNoRule) return bad("", "too many rules apply to one contract");
             const auto index = static_cast<std::uint16_t>(out->refs_.size());
@@ -104,6 +143,7 @@ Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, s
             (rule.prohibition ? out->prohibitions : out->permissions).push_back({rule, index});
         }
     }
+    collect(*out);
     out->view_key_ = view_key(*out);
     return std::shared_ptr<const Program>(std::move(out));
 }

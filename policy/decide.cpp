@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/limits.h"
+#include "event/json_text.h"
 #include "policy/program.h"
 
 namespace licet::policy {
@@ -14,8 +15,11 @@ struct KeyHash {
     std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>{}(s); }
 };
 
-// Decisions are memoised by all static inputs: mapping version, era of the event's time, whether a subject is named, and the attributes. What still
-// depends on the subject's consent is kept per consent state of the stated purposes.
+// Decisions are memoised by all static inputs: mapping version, era of the
+// event's time, whether a subject is named, the attributes, and where rules
+// compare them the moment, the event's time, type and source. What still
+// depends on the subject's consent is kept per consent state of the stated
+// purposes.
 class ViewDecider final : public Decider {
   public:
     ViewDecider(std::shared_ptr<const CompiledProgram> program, const ConsentIndex& consents, Pseudonymiser& pseudonymiser)
@@ -28,12 +32,12 @@ class ViewDecider final : public Decider {
         const event::Mapping* mapping = program_->mapping(event.mapping_version());
         if (mapping == nullptr) return {Reason::mapping_unknown};
         try {
-            Entry& entry = find(event, *mapping);
+            Entry& entry = find(event, *mapping, now);
             if (!entry.by_consent) return entry.fixed;
             const std::uint32_t state = consent_state(event.subject());
             for (const auto& [known, decision] : entry.states)
                 if (known == state) return decision;
-            Decision decision = evaluate_once(event, *mapping, state);
+            Decision decision = evaluate_once(event, *mapping, now, state);
             decision.consent_probed = true;
             if (entry.states.size() < limits::decision_memo_max_consent_states) entry.states.emplace_back(state, decision);
             return decision;
@@ -65,22 +69,26 @@ class ViewDecider final : public Decider {
         std::vector<std::pair<std::uint32_t, Decision>> states;
     };
 
-    Entry& find(const event::StoredEvent& event, const event::Mapping& mapping) {
+    Entry& find(const event::StoredEvent& event, const event::Mapping& mapping, UtcMillis now) {
         key_.resize(9);
         const std::uint32_t version = event.mapping_version(), era = program_->vocabulary->era(event.time());
         std::memcpy(key_.data(), &version, 4);
         std::memcpy(key_.data() + 4, &era, 4);
         key_[8] = static_cast<char>((event.subject().none() ? 0 : 1) | static_cast<int>(event.data_kind()) << 1);
+        add_marks(program_->clock_marks, now);
+        add_marks(program_->event_time_marks, event.time());
+        if (!program_->text_tests.empty()) add_texts(event);
         key_ += event.static_attributes();
         const auto at = memo_.find(std::string_view(key_));
         if (at != memo_.end()) return at->second;
         Entry entry;
-        // All three consent states alike: consent does not matter to these events. Several purposes can mix states, and are always kept apart.
-        entry.fixed = evaluate_once(event, mapping, all(0));
+        // All three consent states alike: consent does not matter to these events.
+        // Several purposes can mix states, and are always kept apart.
+        entry.fixed = evaluate_once(event, mapping, now, all(0));
         entry.by_consent = !event.subject().none() && program_->purposes.size() > 1 && program_->uses_consent;
         if (!event.subject().none())
             for (const std::uint32_t state : {1u, 2u}) {
-                const Decision other = evaluate_once(event, mapping, all(state));
+                const Decision other = evaluate_once(event, mapping, now, all(state));
                 entry.by_consent =
                     entry.by_consent || other.reason != entry.fixed.reason || other.rule != entry.fixed.rule || other.plan != entry.fixed.plan;
             }
@@ -91,7 +99,22 @@ class ViewDecider final : public Decider {
         return memo_.emplace(key_, std::move(entry)).first->second;
     }
 
-    // Two bits per stated purpose (one pair when none is stated): 0 no, 1 yes, 2 unknown.
+    void add_marks(const std::vector<UtcMillis>& marks, UtcMillis at) {
+        if (marks.empty()) return;
+        const std::uint32_t passed = marks_passed(marks, at);
+        key_.append(reinterpret_cast<const char*>(&passed), sizeof passed);
+    }
+    // Of type and source only the answers: sources may be as many as there are
+    // devices.
+    void add_texts(const event::StoredEvent& event) {
+        type_.clear();
+        if (!event::unescape_json(type_token(event.envelope()), type_)) type_.clear();
+        for (const Constraint* test : program_->text_tests)
+            key_ += static_cast<char>(evaluate_text(*test, test->left == LeftOperand::event_type ? std::string_view(type_) : event.source()));
+    }
+
+    // Two bits per stated purpose (one pair when none is stated): 0 no, 1 yes, 2
+    // unknown.
     [[nodiscard]] std::uint32_t all(std::uint32_t state) const noexcept {
         std::uint32_t bits = 0;
         for (std::size_t i = 0; i < std::max<std::size_t>(program_->purposes.size(), 1); ++i) bits |= state << (2 * i);
@@ -105,7 +128,7 @@ class ViewDecider final : public Decider {
         return bits;
     }
 
-    Decision evaluate_once(const event::StoredEvent& event, const event::Mapping& mapping, std::uint32_t state) {
+    Decision evaluate_once(const event::StoredEvent& event, const event::Mapping& mapping, UtcMillis now, std::uint32_t state) {
         std::array<Ternary, limits::contract_purposes_max> consent{};
         for (std::size_t i = 0; i < consent.size(); ++i) {
             const std::uint32_t bits = state >> (2 * i) & 3;
@@ -113,7 +136,7 @@ class ViewDecider final : public Decider {
         }
         std::vector<event::Span> spans(event.span_count());
         for (std::size_t i = 0; i < spans.size(); ++i) spans[i] = event.span(i);
-        const Outcome outcome = decide_static(*program_, facts_of(event, mapping), consent, mapping, spans);
+        const Outcome outcome = decide_static(*program_, facts_of(event, mapping, now), consent, mapping, spans);
         Decision decision{outcome.reason, outcome.reason == Reason::permitted, outcome.rule, 0, false};
         if (!decision.deliver) return decision;
         Plan plan = make_plan(mapping, outcome.transforms);
@@ -143,7 +166,7 @@ class ViewDecider final : public Decider {
     std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> memo_;
     Entry overflow_;
     std::vector<Plan> plans_;
-    std::string key_, scratch_;
+    std::string key_, type_, scratch_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -13,7 +14,7 @@
 
 namespace licet::policy {
 
-struct PolicyDocument;  // policy/document_model.h: for compile, explain and tests only
+struct PolicyDocument;  // policy/document_model.h: for compile, findings, explain and tests only
 
 struct PolicyVersion {
     std::string name;  // slug in the catalog
@@ -21,8 +22,14 @@ struct PolicyVersion {
     std::shared_ptr<const PolicyDocument> document;
 };
 
-// Strict: unknown terms, operands, operators, members, `Offer`, or a `conflict` other than "prohibit" are refused (invalid_document) with
-// a JSON Pointer and what was expected. Limits: base/limits.h policy_*.
+// What became of a document: its rules, or every mistake in it (in document order, at most limits::policy_mistakes_max), never both.
+struct PolicyCheck {
+    std::shared_ptr<const PolicyDocument> document;
+    std::vector<Error> mistakes;  // invalid_document; a JSON Pointer and what was expected there
+};
+// Strict: unknown terms, operands, operators, members, an `Offer`, or a `conflict` other than "prohibit" are refused. Limits: base/limits.h policy_*.
+[[nodiscard]] PolicyCheck check_policy(const nlohmann::json& document, const Vocabulary& vocabulary);
+// The same, with the first mistake only.
 [[nodiscard]] Result<std::shared_ptr<const PolicyDocument>> parse_policy(const nlohmann::json& document, const Vocabulary& vocabulary);
 
 }  // namespace licet::policy

@@ -34,6 +34,7 @@ struct Entitlement {
     std::vector<std::string> transfer_tools;    // GDPR Art. 46 terms on the contract
     std::vector<std::string> adequacy_schemes;  // certifications the recipient holds
     std::string pseudonym_scope;                // "contract" (default) or a shared scope's name
+    std::string action;                         // ODRL action asked for; empty: stream, which is what delivery is
 };
 
 // Why an event was withheld, or delivered. Stable names are public (reason_name).
@@ -58,12 +59,12 @@ enum class Reason : std::uint8_t {
 [[nodiscard]] std::string_view reason_name(Reason reason) noexcept;
 
 struct Decision {
+    static constexpr std::uint16_t kNoRule = 0xffff;
     Reason reason = Reason::error;
     bool deliver = false;
-    std::uint16_t rule = 0;       // index into Program::rules(): the rule that decided; kNoRule when none
-    std::uint16_t plan = 0;       // redaction plan; meaningful when deliver. Plan 0 is "as is".
-    bool consent_probed = false;  // the decision depends on the subject's consent
-    static constexpr std::uint16_t kNoRule = 0xffff;
+    std::uint16_t rule = kNoRule;  // index into Program::rules(): the rule that decided; kNoRule when none
+    std::uint16_t plan = 0;        // redaction plan; meaningful when deliver. Plan 0 is "as is".
+    bool consent_probed = false;   // the decision depends on the subject's consent
 };
 
 // HMAC-SHA256 under a key scope's key; implemented outside the core. Thread-compatible: one per shard. False on failure: the event is withheld.
@@ -97,7 +98,7 @@ class Program {
 class Decider {
   public:
     virtual ~Decider() = default;
-    // No allocation once the memo is warm. `now` is compared with the event's expiry only.
+    // No allocation once the memo is warm. `now` is compared with the event's expiry and with `dateTime` constraints.
     [[nodiscard]] virtual Decision decide(const event::StoredEvent& event, UtcMillis now) noexcept = 0;
     // Appends the event's data with the decision's transforms applied. False: a transform could not be applied with certainty; `out` is as
     // before, and the event must be withheld (Reason::transform_failed). Precondition: decision.deliver.

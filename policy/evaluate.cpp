@@ -1,6 +1,8 @@
-// Constraints, licence and transfer: the static part of a decision (design section 6).
+// Constraints, licence and transfer: the static part of a decision (design
+// section 6).
 #include <algorithm>
 
+#include "event/json_text.h"
 #include "policy/licence.h"
 #include "policy/program.h"
 
@@ -20,8 +22,9 @@ Ternary compare(const Constraint& c, Match&& match) {
     return of(c.op == Operator::neq || c.op == Operator::is_none_of ? !any : any);
 }
 
-// What is P or below it is for P. What is above P may or may not be: unknown, which keeps a permission of P from covering it and lets a prohibition
-// of P hit it, negated or nested as it may be.
+// What is P or below it is for P. What is above P may or may not be: unknown,
+// which keeps a permission of P from covering it and lets a prohibition of P
+// hit it, negated or nested as it may be.
 Ternary evaluate_purpose(const Constraint& c, const Evaluation& e) {
     if (!e.purpose) return Ternary::unknown;
     const Vocabulary& v = *e.program.vocabulary;
@@ -41,6 +44,45 @@ bool has_term(std::string_view list, std::string_view term) {
         list.remove_prefix(space + 1);
     }
     return false;
+}
+
+Ternary evaluate_time(const Constraint& c, UtcMillis at) noexcept {
+    const Moment& m = c.moments.front();
+    switch (c.op) {
+        case Operator::lt:
+            return of(at < m.begin);
+        case Operator::lteq:
+            return of(at < m.end);
+        case Operator::gt:
+            return of(at >= m.end);
+        case Operator::gteq:
+            return of(at >= m.begin);
+        case Operator::eq:
+            return of(at >= m.begin && at < m.end);
+        case Operator::neq:
+            return of(at < m.begin || at >= m.end);
+        default:
+            return Ternary::unknown;
+    }
+}
+
+// Types are parted by dots, sources as URIs are; a source's host and port are
+// never cut.
+bool is_part_of(LeftOperand left, std::string_view part, std::string_view whole) noexcept {
+    if (!part.starts_with(whole)) return false;
+    if (part.size() == whole.size()) return true;
+    const char next = part[whole.size()], last = whole.back();
+    if (left == LeftOperand::event_type) return next == '.';
+    if (whole.starts_with("urn:")) return next == ':' || last == ':';
+    return next == '/' || next == '?' || next == '#' || last == '/';
+}
+
+Ternary evaluate_category(const Constraint& c, const Facts& f) {
+    const auto present = [&](const std::string& r) {
+        return has_term(f.categories, r) || std::find(f.field_categories.begin(), f.field_categories.end(), r) != f.field_categories.end();
+    };
+    if (c.op == Operator::is_all_of) return of(std::all_of(c.right.begin(), c.right.end(), present));
+    return compare(c, present);
 }
 
 Ternary evaluate_leaf(const Constraint& c, const Evaluation& e) {
@@ -66,19 +108,32 @@ Ternary evaluate_leaf(const Constraint& c, const Evaluation& e) {
             if (f.classification.empty()) return Ternary::unknown;
             return compare(c, [&](const std::string& r) { return r == f.classification; });
         case LeftOperand::category:
-            return compare(c, [&](const std::string& r) {
-                return has_term(f.categories, r) || std::find(f.field_categories.begin(), f.field_categories.end(), r) != f.field_categories.end();
-            });
+            return evaluate_category(c, f);
         case LeftOperand::recipient:
             return compare(c, [&](const std::string& r) {
                 if (c.op != Operator::is_part_of) return r == who.party;
                 return std::find(who.party_collections.begin(), who.party_collections.end(), r) != who.party_collections.end();
             });
+        case LeftOperand::product:
+            return compare(c, [&](const std::string& r) { return r == who.product; });
+        case LeftOperand::event_type:
+            return evaluate_text(c, f.type);
+        case LeftOperand::event_source:
+            return evaluate_text(c, f.source);
+        case LeftOperand::event_time:
+            return evaluate_time(c, f.time);
+        case LeftOperand::date_time:
+            return evaluate_time(c, f.now);
     }
     return Ternary::unknown;
 }
 
 }  // namespace
+
+Ternary evaluate_text(const Constraint& c, std::string_view value) noexcept {
+    if (value.empty()) return Ternary::unknown;
+    return compare(c, [&](const std::string& r) { return c.op == Operator::is_part_of ? is_part_of(c.left, value, r) : r == value; });
+}
 
 Ternary kleene_and(Ternary a, Ternary b) noexcept {
     if (a == Ternary::no || b == Ternary::no) return Ternary::no;
@@ -161,8 +216,32 @@ Reason check_transfer(const CompiledProgram& program, const Facts& facts, std::s
     return Reason::transfer_not_permitted;
 }
 
-Facts facts_of(const event::StoredEvent& event, const event::Mapping& mapping) {
+// The envelope is written by the server:
+// {"specversion":"1.0","id":"..","source":"..","type":"..",... with escaped
+// strings and no white space.
+std::string_view type_token(std::string_view envelope) noexcept {
+    bool key = true;
+    std::string_view name;
+    for (std::size_t i = 1; i < envelope.size(); ++i) {
+        if (envelope[i] == ',') key = true;
+        if (envelope[i] != '"') continue;
+        std::size_t end = i + 1;
+        while (end < envelope.size() && envelope[end] != '"') end += envelope[end] == '\\' ? 2 : 1;
+        if (end >= envelope.size()) return {};
+        const std::string_view token = envelope.substr(i, end + 1 - i);
+        if (!key && name == "\"type\"") return token;
+        if (key) name = token;
+        key = false;
+        i = end;
+    }
+    return {};
+}
+
+Facts facts_of(const event::StoredEvent& event, const event::Mapping& mapping, UtcMillis now) {
     Facts f{event.license(), event.jurisdiction(), event.classification(), event.categories(), {}, event.time(), !event.subject().none()};
+    if (!event::unescape_json(type_token(event.envelope()), f.type)) f.type.clear();
+    f.source = event.source();
+    f.now = now;
     for (std::size_t i = 0; i < event.span_count(); ++i) {
         const std::size_t field = event.span(i).field;
         if (field < mapping.fields.size() && !mapping.fields[field].category.empty()) f.field_categories.push_back(mapping.fields[field].category);
@@ -213,7 +292,8 @@ Outcome decide_purpose(const CompiledProgram& program, const Facts& facts, std::
             permitted = true;
             for (const auto& t : p.rule.transforms) out.transforms.push_back(&t);
         } else if (!permitted) {
-            // Of the permissions that fail, the one that got past its purpose tells most.
+            // Of the permissions that fail, the one that got past its purpose tells
+            // most.
             const Constraint* failing = first_failing(p.rule.constraint, e);
             const bool past_purpose = failing != nullptr && (failing->kind != Constraint::Kind::leaf || failing->left != LeftOperand::purpose);
             if (out.rule == Decision::kNoRule || (past_purpose && !near)) out = {reason_of(failing, e), p.index, {}};

@@ -133,7 +133,7 @@ json explain(const Program& program, const event::StoredEvent& event, const Cons
     }
     if (mapping == nullptr) return out;
 
-    const Facts facts = facts_of(event, *mapping);
+    const Facts facts = facts_of(event, *mapping, now);
     const PurposeSet valid = consents.valid_purposes(event.subject());
     std::vector<Ternary> consent;
     json purposes = json::array();

@@ -26,7 +26,10 @@ class CompiledProgram final : public Program {
     std::string key_scope;                                // "contract/<name>" or "shared/<name>"
     std::vector<PurposeId> purposes;                      // stated
     bool uses_consent = false;                            // some rule asks for consent
-    std::vector<CompiledRule> permissions, prohibitions;  // matching target and assignee
+    std::vector<CompiledRule> permissions, prohibitions;  // matching target, assignee and action
+    // What else of an event, and of the moment, some rule's constraints read: equal answers to these, equal decisions.
+    std::vector<UtcMillis> clock_marks, event_time_marks;  // where a comparison with the moment, or the event's time, changes; sorted
+    std::vector<const Constraint*> text_tests;             // comparisons with the event's type or source; within the rules above
     std::vector<std::shared_ptr<const event::Mapping>> mappings;
     std::shared_ptr<const Vocabulary> vocabulary;
     std::vector<RuleRef> refs_;
@@ -34,6 +37,12 @@ class CompiledProgram final : public Program {
 
     [[nodiscard]] const event::Mapping* mapping(std::uint32_t version) const noexcept;
 };
+// Whether a rule is about this contract: target, assignee and action. A permission covers the action asked for when that is included in its own; a
+// prohibition also hits what it is a part of.
+[[nodiscard]] bool rule_matches(const Rule& rule, const Entitlement& entitlement, ActionId asked);
+[[nodiscard]] bool action_matches(const Rule& rule, ActionId asked);
+// How many marks have passed.
+[[nodiscard]] std::uint32_t marks_passed(const std::vector<UtcMillis>& marks, UtcMillis at) noexcept;
 
 // The facts of one event that a static decision reads.
 struct Facts {
@@ -41,8 +50,15 @@ struct Facts {
     std::vector<std::string_view> field_categories;  // of the governed fields present
     UtcMillis time;
     bool names_subject = false;
+    std::string type;
+    std::string_view source;
+    UtcMillis now;
 };
-[[nodiscard]] Facts facts_of(const event::StoredEvent& event, const event::Mapping& mapping);
+[[nodiscard]] Facts facts_of(const event::StoredEvent& event, const event::Mapping& mapping, UtcMillis now);
+// The CloudEvents type as it stands in the envelope: the JSON string token; empty when there is none.
+[[nodiscard]] std::string_view type_token(std::string_view envelope) noexcept;
+// A comparison with the event's type or source.
+[[nodiscard]] Ternary evaluate_text(const Constraint& leaf, std::string_view value) noexcept;
 
 // Kleene logic: unknown and false = false, unknown or true = true.
 [[nodiscard]] Ternary kleene_and(Ternary a, Ternary b) noexcept;
