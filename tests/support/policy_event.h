@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "event/field_spans.h"
 #include "event/json_text.h"
 #include "event/mapping.h"
 #include "event/record.h"
@@ -52,6 +53,7 @@ class PlainPseudonymiser final : public policy::Pseudonymiser {
 struct EventText {
     std::string license, jurisdiction, subject, classification, categories;
     UtcMillis time{}, expiry{};
+    std::string type = "test", source = "/test";
     std::string data;  // minified JSON, or base64 text
     event::DataKind kind = event::DataKind::json;
 };
@@ -63,15 +65,7 @@ inline std::vector<event::Span> spans_of(const event::Mapping& mapping, std::str
     std::vector<event::FoundValue> found;
     if (!event::find_values(data, tree, found)) throw std::runtime_error("a governed path occurs twice");
     std::vector<event::Span> spans;
-    for (const auto& f : found) {
-        event::Span s{static_cast<std::uint16_t>(f.target), f.kind, event::InfoType::none, f.member_begin, f.value_begin, f.value_end};
-        const auto type = mapping.fields[f.target].info_type;
-        std::string text;
-        if (f.kind == event::ValueKind::string && event::detectable(type) &&
-            event::unescape_json(data.substr(f.value_begin, f.value_end - f.value_begin), text) && event::is_of_type(text, type))
-            s.detected = type;
-        spans.push_back(s);
-    }
+    if (!event::append_field_spans(mapping, data, found, 0, spans)) throw std::runtime_error("too many governed values");
     return spans;
 }
 
@@ -86,8 +80,12 @@ inline std::string make_record(const event::Mapping& mapping, const EventText& e
     draft.classification = e.classification;
     draft.categories = e.categories;
     draft.id = "1";
-    draft.source = "/test";
-    draft.envelope = R"({"specversion":"1.0","id":"1","source":"/test","type":"test")";
+    draft.source = e.source;
+    std::string envelope = R"({"specversion":"1.0","id":"1","source":)";
+    event::append_json_string(e.source, envelope);
+    envelope += ",\"type\":";
+    event::append_json_string(e.type, envelope);
+    draft.envelope = envelope;
     draft.data = e.data;
     draft.data_kind = e.kind;
     if (e.kind == event::DataKind::json) draft.spans = spans_of(mapping, e.data);
