@@ -60,10 +60,13 @@ inline constexpr std::size_t policy_rules_max = 256;
 inline constexpr std::size_t policy_constraint_depth_max = 8;
 inline constexpr std::size_t policy_constraint_nodes_max = 1024;  // of one rule, refinements included
 inline constexpr std::size_t policy_list_max = 1024;
-inline constexpr std::size_t policy_mistakes_max = 100;  // reported of one document
+inline constexpr std::size_t policy_mistakes_max = 100;           // reported of one document
 inline constexpr std::size_t policy_findings_steps_max = 50'000;  // of the search for rules that cannot apply
 inline constexpr std::size_t policy_findings_max = 100;
 inline constexpr std::size_t contract_purposes_max = 16;
+inline constexpr std::size_t policy_regex_max_bytes = 512;                 // of a pattern, and of its rewrite text
+inline constexpr std::size_t policy_regex_program_max = 2'000;             // RE2 instructions
+inline constexpr std::size_t policy_regex_memory_max_bytes = 1024 * 1024;  // of one compiled pattern with its automata
 inline constexpr std::size_t licence_expression_licences_max = 32;
 inline constexpr std::size_t licence_expression_depth_max = 8;
 inline constexpr std::size_t licence_alternatives_max = 64;  // after the alternatives of every OR are multiplied out
@@ -75,7 +78,7 @@ inline constexpr std::size_t simulation_events_default = 10'000;
 inline constexpr std::size_t simulation_events_max = 100'000;
 inline constexpr std::size_t simulation_decisions_max = 500'000;  // events times contracts
 inline constexpr std::size_t shadow_tallies_max = 4096;
-inline constexpr std::size_t simulation_samples_max = 20;         // per contract
+inline constexpr std::size_t simulation_samples_max = 20;  // per contract
 
 // Queues
 inline constexpr std::size_t log_writer_queue_max_batches = 4096;

@@ -18,8 +18,7 @@ void add(std::string& key, std::string_view part) {
     key += part;
 }
 
-// Everything decisions and redactions depend on, and the recipient's own name
-// only where a rule or a key scope needs it.
+// Everything decisions and redactions depend on, and the recipient's own name only where a rule or a key scope needs it.
 std::string view_key(const CompiledProgram& p) {
     std::string key;
     const Entitlement& e = p.entitlement;
@@ -42,8 +41,7 @@ std::string view_key(const CompiledProgram& p) {
             add(key, std::to_string(ref.policy_version));
             add(key, ref.rule);
             party = party || reads(r.rule.constraint, LeftOperand::recipient);
-            hash = hash || std::any_of(r.rule.transforms.begin(), r.rule.transforms.end(),
-                                       [](const Transform& t) { return t.kind == TransformKind::crypto_hash; });
+            hash = hash || std::any_of(r.rule.transforms.begin(), r.rule.transforms.end(), [](const Transform& t) { return keyed(t.kind); });
         }
     }
     add(key, hash ? std::string_view(p.key_scope) : std::string_view{});

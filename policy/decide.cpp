@@ -15,11 +15,9 @@ struct KeyHash {
     std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>{}(s); }
 };
 
-// Decisions are memoised by all static inputs: mapping version, era of the
-// event's time, whether a subject is named, the attributes, and where rules
-// compare them the moment, the event's time, type and source. What still
-// depends on the subject's consent is kept per consent state of the stated
-// purposes.
+// Decisions are memoised by all static inputs: mapping version, era of the event's time, whether a subject is named, the
+// attributes, and where rules compare them the moment, the event's time, type and source. What still
+// depends on the subject's consent is kept per consent state of the stated purposes.
 class ViewDecider final : public Decider {
   public:
     ViewDecider(std::shared_ptr<const CompiledProgram> program, const ConsentIndex& consents, Pseudonymiser& pseudonymiser)
@@ -55,7 +53,7 @@ class ViewDecider final : public Decider {
                 return true;
             }
             const event::Mapping* mapping = program_->mapping(event.mapping_version());
-            return mapping != nullptr && apply_plan(plans_[decision.plan], event, *mapping, program_->key_scope, pseudonymiser_, scratch_, out);
+            return mapping != nullptr && apply_plan(plans_[decision.plan], event, *mapping, program_->key_scope, pseudonymiser_, applier_, out);
         } catch (const std::bad_alloc&) {
             out.resize(start);
             return false;
@@ -82,8 +80,7 @@ class ViewDecider final : public Decider {
         const auto at = memo_.find(std::string_view(key_));
         if (at != memo_.end()) return at->second;
         Entry entry;
-        // All three consent states alike: consent does not matter to these events.
-        // Several purposes can mix states, and are always kept apart.
+        // All three consent states alike: consent does not matter to these events. Several purposes can mix states, and are always kept apart.
         entry.fixed = evaluate_once(event, mapping, now, all(0));
         entry.by_consent = !event.subject().none() && program_->purposes.size() > 1 && program_->uses_consent;
         if (!event.subject().none())
@@ -104,8 +101,7 @@ class ViewDecider final : public Decider {
         const std::uint32_t passed = marks_passed(marks, at);
         key_.append(reinterpret_cast<const char*>(&passed), sizeof passed);
     }
-    // Of type and source only the answers: sources may be as many as there are
-    // devices.
+    // Of type and source only the answers: sources may be as many as there are devices.
     void add_texts(const event::StoredEvent& event) {
         type_.clear();
         if (!event::unescape_json(type_token(event.envelope()), type_)) type_.clear();
@@ -113,8 +109,7 @@ class ViewDecider final : public Decider {
             key_ += static_cast<char>(evaluate_text(*test, test->left == LeftOperand::event_type ? std::string_view(type_) : event.source()));
     }
 
-    // Two bits per stated purpose (one pair when none is stated): 0 no, 1 yes, 2
-    // unknown.
+    // Two bits per stated purpose (one pair when none is stated): 0 no, 1 yes, 2 unknown.
     [[nodiscard]] std::uint32_t all(std::uint32_t state) const noexcept {
         std::uint32_t bits = 0;
         for (std::size_t i = 0; i < std::max<std::size_t>(program_->purposes.size(), 1); ++i) bits |= state << (2 * i);
@@ -144,8 +139,7 @@ class ViewDecider final : public Decider {
         if (plan.impossible || (data && !plan.empty() && event.data_kind() != event::DataKind::json))
             return {Reason::transform_failed, false, outcome.rule};
         for (const auto& span : spans)
-            if (span.field < plan.fields.size() && plan.fields[span.field][static_cast<std::size_t>(span.detected)] == Plan::kConflict)
-                return {Reason::transform_conflict, false, outcome.rule};
+            if (plan.operation(span) == Plan::kConflict) return {Reason::transform_conflict, false, outcome.rule};
         decision.plan = intern(std::move(plan));
         return decision;
     }
@@ -166,7 +160,8 @@ class ViewDecider final : public Decider {
     std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> memo_;
     Entry overflow_;
     std::vector<Plan> plans_;
-    std::string key_, type_, scratch_;
+    std::string key_, type_;
+    TransformApplier applier_;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "event/info_type.h"
 #include "policy/action.h"
+#include "policy/transform.h"
 #include "policy/vocabulary.h"
 
 namespace licet::policy {
@@ -45,41 +46,6 @@ struct Constraint {
     std::vector<Moment> moments;       // right, when left is a time
     std::vector<Constraint> children;  // of logical constraints
     std::string pointer;               // where in the document
-};
-
-enum class TransformKind : std::uint8_t { character_mask, crypto_hash, replace, replace_with_info_type, null, redact };
-// Drop > null > constant > hash > mask. Equal ranks with different results are incomparable.
-[[nodiscard]] constexpr int strictness(TransformKind kind) noexcept {
-    switch (kind) {
-        case TransformKind::redact:
-            return 5;
-        case TransformKind::null:
-            return 4;
-        case TransformKind::replace:
-        case TransformKind::replace_with_info_type:
-            return 3;
-        case TransformKind::crypto_hash:
-            return 2;
-        case TransformKind::character_mask:
-            return 1;
-    }
-    return 0;
-}
-
-struct Transform {
-    TransformKind kind{};
-    // Exactly one selector.
-    std::string pointer;
-    bool by_pointer = false;
-    event::InfoType info_type = event::InfoType::none;
-    std::string category;
-    // Parameters.
-    std::string replacement;  // replace: a JSON string token
-    std::string masking_character = "*";
-    std::uint32_t number_to_mask = 0;  // 0: all
-    bool reverse_order = false;
-    std::string characters_to_skip;
-    bool operator==(const Transform&) const = default;
 };
 
 struct Rule {

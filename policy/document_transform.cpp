@@ -17,21 +17,17 @@ std::optional<Transform> DocumentReader::transform(const Node& in) {
     const Node action = member(in, "action");
     if (!action || term(action) != "licet:transform")
         return no(action.at, "expected \"licet:transform\": of other duties, attribution and notice travel with the event as its licence");
-    static constexpr std::pair<std::string_view, TransformKind> kinds[] = {{"redact", TransformKind::redact},
-                                                                           {"null", TransformKind::null},
-                                                                           {"replace", TransformKind::replace},
-                                                                           {"replaceWithInfoType", TransformKind::replace_with_info_type},
-                                                                           {"characterMask", TransformKind::character_mask},
-                                                                           {"cryptoHash", TransformKind::crypto_hash}};
     Transform out;
     const Node name = member(in, "licet:transform");
-    const auto kind = std::find_if(std::begin(kinds), std::end(kinds), [&](const auto& k) { return name && *name.value == k.first; });
-    if (kind == std::end(kinds)) return no(name.at, "expected redact, null, replace, replaceWithInfoType, characterMask or cryptoHash");
-    out.kind = kind->second;
+    const auto kind = name && name->is_string() ? parse_transform_kind(name->get_ref<const std::string&>()) : std::nullopt;
+    if (!kind)
+        return no(name.at,
+                  "expected redact, null, replace, replaceWithInfoType, cryptoHash, cryptoDeterministic, characterMask, "
+                  "bucketing, fixedSizeBucketing, rounding, dateShift, timePart, generaliseEmail, generaliseIp, regexReplace or keep");
+    out.kind = *kind;
     std::vector<std::string_view> terms{"@type", "@id", "uid", "action", "licet:transform", "licet:pointer", "licet:infoType", "licet:category"};
-    if (out.kind == TransformKind::replace) terms.push_back("licet:replacement");
-    if (out.kind == TransformKind::character_mask)
-        terms.insert(terms.end(), {"licet:maskingCharacter", "licet:numberToMask", "licet:reverseOrder", "licet:charactersToSkip"});
+    const auto own = parameter_terms(out.kind);
+    terms.insert(terms.end(), own.begin(), own.end());
     static constexpr std::string_view types[] = {"Duty"};
     if (!members(in, terms) || !typed(in, types) || !selector(in, out) || !parameters(in, out)) return std::nullopt;
     return out;
@@ -61,30 +57,9 @@ bool DocumentReader::selector(const Node& in, Transform& out) {
 }
 
 bool DocumentReader::parameters(const Node& in, Transform& out) {
-    if (out.kind == TransformKind::replace) {
-        const Node v = member(in, "licet:replacement");
-        if (!v || !v->is_string()) return fail(v.at, "expected a string"), false;
-        event::append_json_string(v->get_ref<const std::string&>(), out.replacement);
-    }
-    if (out.kind != TransformKind::character_mask) return true;
-    if (const Node v = member(in, "licet:maskingCharacter")) {
-        if (!v->is_string() || event::count_code_points(v->get_ref<const std::string&>()) != 1) return fail(v.at, "expected one character"), false;
-        out.masking_character = v->get<std::string>();
-    }
-    if (const Node v = member(in, "licet:numberToMask")) {
-        if (!v->is_number_unsigned() || v->get<std::uint64_t>() == 0 || v->get<std::uint64_t>() > limits::event_max_bytes)
-            return fail(v.at, "expected a positive integer"), false;
-        out.number_to_mask = v->get<std::uint32_t>();
-    }
-    if (const Node v = member(in, "licet:reverseOrder")) {
-        if (!v->is_boolean()) return fail(v.at, "expected true or false"), false;
-        out.reverse_order = v->get<bool>();
-    }
-    if (const Node v = member(in, "licet:charactersToSkip")) {
-        if (!v->is_string()) return fail(v.at, "expected a string"), false;
-        out.characters_to_skip = v->get<std::string>();
-    }
-    return true;
+    const auto mistake = read_parameters([&](std::string_view term) { return member(in, term).value; }, out);
+    if (mistake) fail(in.at + mistake->where, mistake->what);
+    return !mistake;
 }
 
 }  // namespace licet::policy

@@ -72,6 +72,12 @@ class Pseudonymiser {
   public:
     virtual ~Pseudonymiser() = default;
     [[nodiscard]] virtual bool hash(std::string_view key_scope, std::string_view value, std::array<std::uint8_t, 32>& out) noexcept = 0;
+    // Deterministic authenticated encryption (AES-SIV) under another key of the scope: equal values give equal bytes, which the keys' owner can turn
+    // back. `out` is overwritten. False where there is none.
+    [[nodiscard]] virtual bool encrypt(std::string_view key_scope, std::string_view value, std::string& out) noexcept {
+        (void)key_scope, (void)value, (void)out;
+        return false;
+    }
 };
 
 // A compiled entitlement: immutable, shared by all shards.

@@ -1,5 +1,4 @@
-// Constraints, licence and transfer: the static part of a decision (design
-// section 6).
+// Constraints, licence and transfer: the static part of a decision (design section 6).
 #include <algorithm>
 
 #include "event/json_text.h"
@@ -22,9 +21,8 @@ Ternary compare(const Constraint& c, Match&& match) {
     return of(c.op == Operator::neq || c.op == Operator::is_none_of ? !any : any);
 }
 
-// What is P or below it is for P. What is above P may or may not be: unknown,
-// which keeps a permission of P from covering it and lets a prohibition of P
-// hit it, negated or nested as it may be.
+// What is P or below it is for P. What is above P may or may not be: unknown, which keeps a permission of P from covering it and lets a prohibition
+// of P hit it, negated or nested as it may be.
 Ternary evaluate_purpose(const Constraint& c, const Evaluation& e) {
     if (!e.purpose) return Ternary::unknown;
     const Vocabulary& v = *e.program.vocabulary;
@@ -66,8 +64,7 @@ Ternary evaluate_time(const Constraint& c, UtcMillis at) noexcept {
     }
 }
 
-// Types are parted by dots, sources as URIs are; a source's host and port are
-// never cut.
+// Types are parted by dots, sources as URIs are; a source's host and port are never cut.
 bool is_part_of(LeftOperand left, std::string_view part, std::string_view whole) noexcept {
     if (!part.starts_with(whole)) return false;
     if (part.size() == whole.size()) return true;
@@ -216,9 +213,7 @@ Reason check_transfer(const CompiledProgram& program, const Facts& facts, std::s
     return Reason::transfer_not_permitted;
 }
 
-// The envelope is written by the server:
-// {"specversion":"1.0","id":"..","source":"..","type":"..",... with escaped
-// strings and no white space.
+// The envelope is written by the server: {"specversion":"1.0","id":"..","source":"..","type":"..",... with escaped strings and no white space.
 std::string_view type_token(std::string_view envelope) noexcept {
     bool key = true;
     std::string_view name;
@@ -271,10 +266,7 @@ Reason reason_of(const Constraint* failing, const Evaluation& e) {
 bool touches(const Transform& t, const event::Mapping& mapping, std::span<const event::Span> spans) {
     return std::any_of(spans.begin(), spans.end(), [&](const event::Span& s) {
         if (s.field >= mapping.fields.size()) return true;
-        const auto& field = mapping.fields[s.field];
-        if (t.by_pointer) return field.pointer == t.pointer;
-        if (!t.category.empty()) return field.category == t.category;
-        return field.info_type == t.info_type && (!event::detectable(t.info_type) || s.detected == t.info_type);
+        return t.kind != TransformKind::keep && selects(t, mapping.fields[s.field], s.detected, s.value_kind == event::ValueKind::part);
     });
 }
 
@@ -292,8 +284,7 @@ Outcome decide_purpose(const CompiledProgram& program, const Facts& facts, std::
             permitted = true;
             for (const auto& t : p.rule.transforms) out.transforms.push_back(&t);
         } else if (!permitted) {
-            // Of the permissions that fail, the one that got past its purpose tells
-            // most.
+            // Of the permissions that fail, the one that got past its purpose tells most.
             const Constraint* failing = first_failing(p.rule.constraint, e);
             const bool past_purpose = failing != nullptr && (failing->kind != Constraint::Kind::leaf || failing->left != LeftOperand::purpose);
             if (out.rule == Decision::kNoRule || (past_purpose && !near)) out = {reason_of(failing, e), p.index, {}};

@@ -10,24 +10,6 @@ using nlohmann::json;
 
 const char* name(Ternary t) { return t == Ternary::yes ? "true" : t == Ternary::no ? "false" : "unknown"; }
 
-const char* transform_name(TransformKind kind) {
-    switch (kind) {
-        case TransformKind::character_mask:
-            return "characterMask";
-        case TransformKind::crypto_hash:
-            return "cryptoHash";
-        case TransformKind::replace:
-            return "replace";
-        case TransformKind::replace_with_info_type:
-            return "replaceWithInfoType";
-        case TransformKind::null:
-            return "null";
-        case TransformKind::redact:
-            return "redact";
-    }
-    return "";
-}
-
 json leaves(const Constraint& c, const Evaluation& e) {
     json out = json::array();
     if (c.kind == Constraint::Kind::leaf) {
@@ -59,7 +41,7 @@ json transforms_json(const event::StoredEvent& event, const event::Mapping& mapp
     for (std::size_t i = 0; i < event.span_count(); ++i) {
         const auto span = event.span(i);
         if (span.field >= plan.fields.size()) continue;
-        const auto op = plan.fields[span.field][static_cast<std::size_t>(span.detected)];
+        const auto op = plan.operation(span);
         if (op == Plan::kKeep) continue;
         out.push_back({{"pointer", mapping.fields[span.field].pointer},
                        {"detected", event::info_type_name(span.detected)},
@@ -117,6 +99,10 @@ json explain(const Program& program, const event::StoredEvent& event, const Cons
     struct Blank final : Pseudonymiser {
         bool hash(std::string_view, std::string_view, std::array<std::uint8_t, 32>& digest) noexcept override {
             digest.fill(0);
+            return true;
+        }
+        bool encrypt(std::string_view, std::string_view, std::string& sealed) noexcept override {
+            sealed.clear();
             return true;
         }
     } blank;

@@ -9,6 +9,7 @@
 
 #include "policy/document_model.h"
 #include "policy/engine.h"
+#include "policy/transform_apply.h"
 
 namespace licet::policy {
 
@@ -85,10 +86,19 @@ struct Plan {
     static constexpr std::size_t kTypes = 12;
     static constexpr std::uint8_t kKeep = 0xff, kConflict = 0xfe;
     std::uint32_t mapping_version = 0;
-    std::vector<std::array<std::uint8_t, kTypes>> fields;  // index into operations, kKeep or kConflict
+    using Operations = std::array<std::uint8_t, kTypes>;  // per detected type: index into operations, kKeep or kConflict
+    std::vector<Operations> fields, parts;                // of whole values, and of parts of scanned text
     std::vector<Transform> operations;
     bool impossible = false;  // a transform names a field this mapping version does not record
     [[nodiscard]] bool empty() const noexcept { return operations.empty() && !impossible; }
+    // What to do with a span; kConflict also for one that no field of this mapping version records.
+    [[nodiscard]] std::uint8_t operation(const event::Span& span) const noexcept {
+        const auto& table = span.value_kind == event::ValueKind::part ? parts : fields;
+        const auto type = static_cast<std::size_t>(span.detected);
+        return span.field < table.size() && type < kTypes ? table[span.field][type] : kConflict;
+    }
+    // The stricter of two of the values above; kConflict when neither is.
+    [[nodiscard]] std::uint8_t stricter(std::uint8_t a, std::uint8_t b) const noexcept;
 };
 [[nodiscard]] Plan make_plan(const event::Mapping& mapping, std::span<const Transform* const> transforms);
 
@@ -103,6 +113,6 @@ struct Outcome {
 
 // Applies a plan; false when something cannot be applied with certainty, `out` is then as before.
 [[nodiscard]] bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::Mapping& mapping, std::string_view key_scope,
-                              Pseudonymiser& pseudonymiser, std::string& scratch, std::string& out);
+                              Pseudonymiser& pseudonymiser, TransformApplier& applier, std::string& out);
 
 }  // namespace licet::policy

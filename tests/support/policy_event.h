@@ -48,6 +48,14 @@ class PlainPseudonymiser final : public policy::Pseudonymiser {
         }
         return true;
     }
+    // "<scope>|<value>", whole.
+    bool encrypt(std::string_view scope, std::string_view value, std::string& out) noexcept override {
+        if (fail) return false;
+        out.assign(scope);
+        out += '|';
+        out += value;
+        return true;
+    }
 };
 
 struct EventText {

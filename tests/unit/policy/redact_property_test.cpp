@@ -115,6 +115,7 @@ struct Oracle {
                 out.token = "\"gone\"";
                 break;
             case policy::TransformKind::character_mask: {
+                if (n.kind == Node::Kind::token && n.token == "null") return n;
                 if (n.kind != Node::Kind::token || n.token[0] != '"') return failed = true, out;
                 std::size_t count = 0;
                 const auto text = plain(n.token);
