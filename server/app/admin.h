@@ -89,6 +89,7 @@ class Admin {
 
     struct ExplainQuery {
         std::string product, contract, offset, cursor, source, event;
+        std::string at;  // RFC 3339; empty: now
     };
     [[nodiscard]] Result<Reply> explain(const Actor& actor, const ExplainQuery& query);
 
@@ -103,7 +104,9 @@ class Admin {
     [[nodiscard]] Result<std::vector<ports::ConsentRow>> consent_rows(const json& record, const std::string& at) const;
     [[nodiscard]] Result<std::shared_ptr<const Snapshot>> snapshot_with(const Snapshot& snapshot, const std::string& name, const json* document,
                                                                         std::uint64_t version) const;
-    [[nodiscard]] Result<Offset> find_event(const Snapshot& snapshot, const ProductEntry& product, const ExplainQuery& query) const;
+    [[nodiscard]] Result<Offset> find_event(const ProductEntry& product, const ExplainQuery& query) const;
+    [[nodiscard]] Result<std::shared_ptr<const Snapshot>> snapshot_at(UtcMillis at, const ExplainQuery& query) const;
+    [[nodiscard]] Status recall_consents(policy::ConsentIndex& index, const SubjectKey& subject, UtcMillis at) const;
 
     const Parts parts_;
 };

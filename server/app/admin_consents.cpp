@@ -1,7 +1,6 @@
-// Consents and explain.
+// Consents.
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "server/app/admin.h"
 #include "server/app/fields.h"
@@ -95,57 +94,6 @@ Result<Reply> Admin::query_consent(const Actor& actor, const json& body) {
     for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
         if (purposes.has({p})) valid.push_back(parts_.vocabulary->purpose_name({p}));
     return Reply{200, {{"records", std::move(records)}, {"validPurposes", std::move(valid)}, {"revision", now()->consents->revision()}}};
-}
-
-Result<Offset> Admin::find_event(const Snapshot& snapshot, const ProductEntry& product, const ExplainQuery& query) const {
-    (void)snapshot;
-    const ports::LogPosition position{product.product.no, {0}};
-    const int ways = !query.offset.empty() + !query.cursor.empty() + !query.event.empty();
-    if (ways != 1) return Error{Errc::invalid_parameter, "name one event: by offset, by cursor, or by source and event", "query:event"};
-    if (query.event.empty() && !query.source.empty()) return Error{Errc::invalid_parameter, "goes with event", "query:source"};
-    if (!query.event.empty()) {
-        if (query.source.empty()) return Error{Errc::invalid_parameter, "the CloudEvents source goes with the id", "query:source"};
-        return parts_.log->find(position, parts_.event_digest(product.product.no, query.source, query.event));
-    }
-    if (!query.cursor.empty()) {
-        // A cursor names where to go on: the event it came with is the one before.
-        auto next = parts_.open_cursor(query.cursor, position, parts_.log->bounds(position).stream_epoch);
-        if (!next) return next.error();
-        if (*next == 0) return Error{Errc::not_found, "the cursor is before the first event", "query:cursor"};
-        return *next - 1;
-    }
-    Offset offset = 0;
-    const auto read = std::from_chars(query.offset.data(), query.offset.data() + query.offset.size(), offset);
-    if (read.ec != std::errc{} || read.ptr != query.offset.data() + query.offset.size())
-        return Error{Errc::invalid_parameter, "expected an offset", "query:offset"};
-    return offset;
-}
-
-Result<Reply> Admin::explain(const Actor& actor, const ExplainQuery& query) {
-    const auto snapshot = now();
-    const ProductEntry* product = snapshot->product(query.product);
-    if (product == nullptr) return Error{Errc::not_found, "no such product", "query:product"};
-    const ports::Contract* contract = snapshot->contract(query.contract);
-    if (contract == nullptr) return Error{Errc::not_found, "no such contract", "query:contract"};
-    const auto program = snapshot->program(contract->no, product->product.no);
-    if (!program) return program.error();
-    const auto offset = find_event(*snapshot, *product, query);
-    if (!offset) return offset.error();
-    const auto batch = parts_.log->read({product->product.no, {0}}, *offset, 1, 1);
-    if (!batch) return batch.error();
-    if ((*batch)->entries.empty()) return Error{Errc::not_found, "no event at this offset", {}};
-    const auto event = event::StoredEvent::parse((*batch)->entries[0].record);
-    if (!event) return Error{Errc::corrupt, "the stored event cannot be read", {}};
-    if (auto audited = parts_.catalog->record_audit({actor.client, "explain", query.contract, {{"product", query.product}, {"offset", *offset}}});
-        !audited)
-        return audited.error();
-    json body = policy::explain(**program, *event, *snapshot->consents, parts_.clock->utc_now());
-    body["product"] = query.product;
-    body["contract"] = query.contract;
-    body["party"] = contract->party;
-    body["offset"] = *offset;
-    body["epoch"] = snapshot->epoch.value;
-    return Reply{200, std::move(body)};
 }
 
 }  // namespace licet::app

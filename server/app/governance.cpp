@@ -142,45 +142,17 @@ Status Governance::hold(GovernanceEpoch epoch) {
 }
 
 void Governance::take(const ports::ConsentRow& row) {
-    const auto purpose = parts_.vocabulary->purpose(row.purpose);
-    if (!purpose) return;  // a purpose this build does not know is consented to by nobody
-    const bool valid = row.status == "given" || row.status == "renewed";
-    Held next{*purpose, valid, row.valid_until, {row.revision, row.position}, std::nullopt};
-    if (row.withdrawn_revision != 0) next.withdrawn = {row.withdrawn_revision, row.withdrawn_position};
-    if (!valid) next.withdrawn = next.given;
+    const auto next = held_consent(row, *parts_.vocabulary);
+    if (!next) return;
     auto& held = registry_[row.subject];
-    std::erase_if(held, [&](const Held& h) { return h.purpose == *purpose; });
-    held.push_back(next);
+    std::erase_if(held, [&](const HeldConsent& h) { return h.purpose == next->purpose; });
+    held.push_back(*next);
     if (row.valid_until.value != 0) expiries_.emplace(row.valid_until.value, row.subject);
 }
 
-// In the order they were recorded: consent for P covers what is below P; a withdrawal of P takes what is below P and, because consent above P would
-// still cover it, what is above. What a withdrawal took only a later consent gives back.
 policy::PurposeSet Governance::valid_purposes(const SubjectKey& subject, UtcMillis now) const {
-    policy::PurposeSet valid;
     const auto at = registry_.find(subject);
-    if (at == registry_.end()) return valid;
-    struct Step {
-        Held::Order order;
-        bool gives;
-        policy::PurposeId purpose;
-    };
-    std::vector<Step> steps;
-    for (const auto& held : at->second) {
-        if (held.withdrawn) steps.push_back({*held.withdrawn, false, held.purpose});
-        // One that ran out gives nothing, and takes nothing that another consent gives.
-        if (held.valid && (held.valid_until.value == 0 || now < held.valid_until)) steps.push_back({held.given, true, held.purpose});
-    }
-    std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.order < b.order; });
-    for (const auto& step : steps) {
-        const auto &below = parts_.vocabulary->at_or_below(step.purpose), &above = parts_.vocabulary->at_or_above(step.purpose);
-        if (step.gives)
-            valid.add_all(below);
-        else
-            for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
-                if (below.has({p}) || above.has({p})) valid.remove({p});
-    }
-    return valid;
+    return at == registry_.end() ? policy::PurposeSet{} : app::valid_purposes(at->second, *parts_.vocabulary, now);
 }
 
 void Governance::expire_loop() {

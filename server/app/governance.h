@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/app/consents.h"
 #include "server/app/data_plane.h"
 #include "server/app/snapshot.h"
 #include "server/ports/catalog.h"
@@ -47,15 +48,6 @@ class Governance {
     [[nodiscard]] Status hold(GovernanceEpoch epoch);
 
   private:
-    // What is recorded of one subject and purpose: the last consent, if that is the last word, and the last withdrawal.
-    struct Held {
-        using Order = std::pair<std::uint64_t, std::uint64_t>;  // revision, position
-        policy::PurposeId purpose;
-        bool valid;
-        UtcMillis valid_until;
-        Order given;
-        std::optional<Order> withdrawn;
-    };
     void take(const ports::ConsentRow& row);
     [[nodiscard]] policy::PurposeSet valid_purposes(const SubjectKey& subject, UtcMillis now) const;
     void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration);
@@ -70,7 +62,7 @@ class Governance {
     // Taken under it or alone, never across I/O: consents must run out on time also while the catalog does not answer.
     std::mutex state_mutex_;
     std::uint64_t revision_ = 0;  // under refresh_mutex_
-    std::unordered_map<SubjectKey, std::vector<Held>> registry_;
+    std::unordered_map<SubjectKey, std::vector<HeldConsent>> registry_;
     using Expiry = std::pair<std::int64_t, SubjectKey>;
     std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
     std::condition_variable expiry_changed_;

@@ -129,11 +129,11 @@ const std::vector<Route>& table() {
         {"GET",
          "/v1/admin/explain",
          {"admin", "dpo", "auditor", "policy"},
-         {"product", "contract", "offset", "cursor", "source", "event"},
+         {"product", "contract", "offset", "cursor", "source", "event", "at"},
          [](Call& call) {
              auto& q = call.query;
              return answer(
-                 call.services.admin->explain(call.actor, {q["product"], q["contract"], q["offset"], q["cursor"], q["source"], q["event"]}));
+                 call.services.admin->explain(call.actor, {q["product"], q["contract"], q["offset"], q["cursor"], q["source"], q["event"], q["at"]}));
          }},
         {"GET",
          "/v1/admin/audit",

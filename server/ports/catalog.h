@@ -111,6 +111,12 @@ struct Configuration {  // everything global, read in one transaction
     std::vector<PolicyRow> shadow_policies;  // decided beside them, without effect
 };
 
+// What was recorded of one subject at a moment, and the revision consents had reached.
+struct ConsentsAt {
+    std::uint64_t revision = 0;
+    std::vector<ConsentRow> rows;
+};
+
 // Who did what: one line of the audit chain, without what the chain adds (sequence, time, hash, signature).
 struct AuditEntry {
     std::string actor;   // client id
@@ -141,6 +147,11 @@ class Catalog {
     [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) = 0;
     // Consents changed after `revision`, in order.
     [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) = 0;
+
+    // The same as it was at a moment, by the catalog's clock. Without regions, clients and shadows, on which no decision rests. Errors: gone for a
+    // moment before known history.
+    [[nodiscard]] virtual Result<Configuration> configuration_at(UtcMillis at) = 0;
+    [[nodiscard]] virtual Result<ConsentsAt> consents_of_at(const SubjectKey& subject, UtcMillis at) = 0;
 
     // Changes: each is one transaction with its audit line and its epoch. Errors: conflict, not_found, unavailable.
     [[nodiscard]] virtual Result<Changed> put_region(const Region& region, const AuditEntry& audit) = 0;

@@ -1,6 +1,7 @@
 #include "server/postgres/catalog.h"
 
 #include "server/ports/catalog_json.h"
+#include "server/postgres/history.h"
 #include "server/postgres/pool.h"
 #include "server/postgres/rows.h"
 #include "server/postgres/watcher.h"
@@ -106,6 +107,13 @@ class PgCatalog final : public Catalog {
     }
     Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) override {
         return consent_rows("WHERE revision > $1::bigint", std::to_string(revision));
+    }
+
+    Result<Configuration> configuration_at(UtcMillis at) override {
+        return pool_->transact("configuration_at", [&](pqxx::work& t) { return postgres::configuration_at(t, at); });
+    }
+    Result<ConsentsAt> consents_of_at(const SubjectKey& subject, UtcMillis at) override {
+        return pool_->transact("consents_of_at", [&](pqxx::work& t) { return consents_at(t, subject, at); });
     }
 
     Result<Changed> put_region(const Region& region, const AuditEntry& audit) override {

@@ -66,6 +66,22 @@ class MemoryCatalog final : public ports::Catalog {
         return select([&](const auto& row) { return row.revision > after; });
     }
 
+    Result<ports::Configuration> configuration_at(UtcMillis at) override {
+        const auto then = past_.upper_bound(at.value);
+        if (then == past_.begin()) return Error{Errc::gone, "not known", "query:at"};
+        return std::prev(then)->second.configuration;
+    }
+    Result<ports::ConsentsAt> consents_of_at(const SubjectKey& key, UtcMillis at) override {
+        const auto then = past_.upper_bound(at.value);
+        if (then == past_.begin()) return Error{Errc::gone, "not known", "query:at"};
+        ports::ConsentsAt out{std::prev(then)->second.revision, {}};
+        for (const auto& row : std::prev(then)->second.consents)
+            if (row.subject == key) out.rows.push_back(row);
+        return out;
+    }
+    // What is held is what was held from `at` on.
+    void remember(UtcMillis at) { past_[at.value] = {*configuration(), consents, revision}; }
+
     Result<ports::Changed> put_region(const ports::Region& region, const ports::AuditEntry& audit) override {
         return global(audit, [&](auto&) { put(held.regions, region, [&](const auto& r) { return r.name == region.name; }); });
     }
@@ -212,6 +228,12 @@ class MemoryCatalog final : public ports::Catalog {
         return global(audit, [&](auto&) { change(*at); });
     }
 
+    struct Past {
+        ports::Configuration configuration;
+        std::vector<ports::ConsentRow> consents;
+        std::uint64_t revision = 0;
+    };
+    std::map<std::int64_t, Past> past_;
     std::mutex mutex_;
     std::condition_variable unblocked_;
     bool blocked_ = false;

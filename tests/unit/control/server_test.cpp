@@ -150,6 +150,8 @@ TEST_CASE("control: what a use case throws stays inside") {
         Result<std::vector<ports::ConsentRow>> consents_of(const SubjectKey&) override { throw 7; }
         Result<std::vector<ports::ConsentRow>> consents_after(std::uint64_t) override { return std::vector<ports::ConsentRow>{}; }
         static Error no() { return {Errc::unavailable, "the catalog cannot be used", {}}; }
+        Result<ports::Configuration> configuration_at(UtcMillis) override { return no(); }
+        Result<ports::ConsentsAt> consents_of_at(const SubjectKey&, UtcMillis) override { return no(); }
         Result<ports::Changed> put_region(const ports::Region&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> put_product(const ports::Product&, const json&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> put_party(const ports::Party&, const ports::AuditEntry&) override { return no(); }
