@@ -73,6 +73,20 @@ Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view 
 }
 
 Result<Token> Tokens::check(const Snapshot& snapshot, std::string_view token) const {
+    auto out = read(token);
+    if (!out) return out;
+    if (auto still = good(snapshot, *out); !still) return still.error();
+    return out;
+}
+
+Status Tokens::good(const Snapshot& snapshot, const Token& token) const {
+    if (clock_->utc_now() >= token.expires_at) return refused("the token has expired");
+    const ports::Client* client = snapshot.client(token.client);
+    if (client == nullptr || client->revoked || token.issued_at < client->tokens_valid_from) return refused("the token was revoked");
+    return success();
+}
+
+Result<Token> Tokens::read(std::string_view token) const {
     const auto first = token.find('.'), last = token.rfind('.');
     if (first == std::string_view::npos || first == last || token.size() > 8192) return refused("not an access token");
     const auto signature = parse_base64url(token.substr(last + 1));
@@ -88,14 +102,10 @@ Result<Token> Tokens::check(const Snapshot& snapshot, std::string_view token) co
     if (text(claims, "iss") != issuer_ || text(claims, "aud") != kAudience) return refused("the token is for another server");
     if (!claims.contains("iat") || !claims["iat"].is_number() || !claims.contains("exp") || !claims["exp"].is_number_integer())
         return refused("the token lacks its times");
-    Token out{text(claims, "client_id"),
-              {std::llround(claims["iat"].get<double>() * 1000)},
-              {claims["exp"].get<std::int64_t>() * 1000},
-              split(text(claims, "scope"))};
-    if (clock_->utc_now() >= out.expires_at) return refused("the token has expired");
-    const ports::Client* client = snapshot.client(out.client);
-    if (client == nullptr || client->revoked || out.issued_at < client->tokens_valid_from) return refused("the token was revoked");
-    return out;
+    return Token{text(claims, "client_id"),
+                 {std::llround(claims["iat"].get<double>() * 1000)},
+                 {claims["exp"].get<std::int64_t>() * 1000},
+                 split(text(claims, "scope"))};
 }
 
 std::string secret_hash(const ports::Crypto& crypto, std::string_view salt_hex, std::string_view secret) {

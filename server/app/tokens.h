@@ -36,8 +36,12 @@ class Tokens {
     // `scope`: space-separated, a subset of the client's; empty: all of them. Errors: invalid_client (also for a revoked client), insufficient_scope.
     [[nodiscard]] Result<Issued> issue(const Snapshot& snapshot, std::string_view client, std::string_view secret, std::string_view scope) const;
 
-    // Signature, type, issuer, audience and times; then the snapshot: client known, not revoked, token not older than its revocation. Error:
+    // What the token says, if this server signed it: signature, type, issuer, audience. Stays true; whether it is still good does not. Error:
     // invalid_token.
+    [[nodiscard]] Result<Token> read(std::string_view token) const;
+    // Not expired; the snapshot's client known, not revoked, the token not older than its revocation. Error: invalid_token.
+    [[nodiscard]] Status good(const Snapshot& snapshot, const Token& token) const;
+    // Both.
     [[nodiscard]] Result<Token> check(const Snapshot& snapshot, std::string_view token) const;
 
   private:

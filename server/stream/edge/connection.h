@@ -74,8 +74,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<bool> forward();
     void hand_over(ReadRequest request);
 
-    [[nodiscard]] Result<Caller> caller() const;
-    [[nodiscard]] Result<Caller> publisher(const std::string& product) const;
+    [[nodiscard]] Result<Caller> caller();
+    [[nodiscard]] Result<Caller> publisher(const std::string& product);
     [[nodiscard]] Result<std::map<std::string, std::string, std::less<>>> ce_headers() const;
     [[nodiscard]] std::optional<Error> query_only(std::initializer_list<std::string_view> known) const;
     [[nodiscard]] std::string header(std::string_view name) const;
@@ -98,6 +98,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::size_t reserved_ = 0;  // of the shard's bytes for bodies
     std::int64_t began_ns_ = 0;
     bool keep_alive_ = true, head_only_ = false, broken_ = false, taken_ = false;
+
+    std::string verified_text_;           // the last token whose signature was verified here
+    std::optional<app::Token> verified_;  // what it says
 
     bool idle_ = false, timed_out_ = false, aborted_ = false;
 };

@@ -110,6 +110,30 @@ TEST_CASE("a bearer token must be good, of its time, unrevoked, and for what is 
     CHECK(ask({fresh}).what() == "401 invalid-token");
 }
 
+TEST_CASE("a token a connection presented before is not good for ever, and not another's") {
+    EdgeFixture edge;
+    Client client(edge.edge->port());
+    const auto ask = [&](const std::pair<std::string, std::string>& bearer) {
+        return client.ask(Request{"GET", "/v1/products/wiki/endpoints", "", {bearer}}.bytes()).what();
+    };
+    const auto good = edge.bearer();
+    CHECK(ask(good).starts_with("200"));
+    CHECK(ask(good).starts_with("200"));
+    CHECK(ask(edge.bearer("other")) == "403 insufficient-scope");
+    auto forged = good;
+    forged.second.back() = forged.second.back() == 'A' ? 'B' : 'A';
+    CHECK(ask(forged) == "401 invalid-token");
+    CHECK(ask(good).starts_with("200"));
+    auto after = configuration();
+    after.clients[0].tokens_valid_from = {edge.clock->utc + 1000};
+    edge.set(after);
+    CHECK(ask(good) == "401 invalid-token");
+    edge.set(configuration());
+    CHECK(ask(good).starts_with("200"));
+    edge.clock->utc += 3'600'000;
+    CHECK(ask(good) == "401 invalid-token");
+}
+
 TEST_CASE("publishing answers what became of each event") {
     EdgeFixture edge;
     const auto mixed = edge.publish("{\"n\":1}\nbad\n{\"n\":1}\n{\"n\":2}\n", "application/x-ndjson");
