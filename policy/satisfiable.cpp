@@ -74,13 +74,16 @@ void Search::purposes(const std::vector<const Constraint*>& leaves, Operand& out
 }
 
 // Every combination of the members that are named.
-void Search::sets(LeftOperand left, const std::vector<std::string>& words, const std::vector<const Constraint*>& leaves, Operand& out) const {
+void Search::sets(LeftOperand left, const std::vector<const Constraint*>& leaves, Operand& out) const {
     if (left == LeftOperand::category) {
-        out.too_many = words.size() > kSetMax;
-        for (std::size_t bits = 0; !out.too_many && bits < std::size_t{1} << words.size(); ++bits) {
+        std::set<std::string_view> named;  // views into the constraints, which outlive the search
+        for (const auto* leaf : leaves) named.insert(leaf->right.begin(), leaf->right.end());
+        out.too_many = named.size() > kSetMax;
+        for (std::size_t bits = 0; !out.too_many && bits < std::size_t{1} << named.size(); ++bits) {
             World& w = out.worlds.emplace_back();
-            for (std::size_t i = 0; i < words.size(); ++i)
-                if (bits >> i & 1) w.facts.field_categories.push_back(words[i]);
+            std::size_t i = 0;
+            for (const auto category : named)
+                if (bits >> i++ & 1) w.facts.field_categories.push_back(category);
         }
         return;
     }
@@ -134,13 +137,13 @@ Search::Operand Search::worlds_of(LeftOperand left, const std::vector<const Cons
             places(left, words, out);
             break;
         case LeftOperand::category:
-            sets(left, words, leaves, out);
+            sets(left, leaves, out);
             break;
         case LeftOperand::recipient:
             if (contract_ != nullptr)
                 out.worlds.emplace_back().entitlement = *contract_;
             else
-                sets(left, words, leaves, out);
+                sets(left, leaves, out);
             break;
         case LeftOperand::product: {
             auto products = words;

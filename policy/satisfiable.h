@@ -42,7 +42,7 @@ class Search {
     void collect(const Constraint& constraint, std::map<LeftOperand, std::vector<const Constraint*>>& leaves) const;
     [[nodiscard]] Operand worlds_of(LeftOperand left, const std::vector<const Constraint*>& leaves) const;
     void purposes(const std::vector<const Constraint*>& leaves, Operand& out) const;
-    void sets(LeftOperand left, const std::vector<std::string>& words, const std::vector<const Constraint*>& leaves, Operand& out) const;
+    void sets(LeftOperand left, const std::vector<const Constraint*>& leaves, Operand& out) const;
     void places(LeftOperand left, const std::vector<std::string>& words, Operand& out) const;
     [[nodiscard]] Ternary value(const Constraint& leaf, const World& world);
     [[nodiscard]] Ternary search(std::vector<Goal> goals, Left left);
