@@ -106,7 +106,7 @@ class Generator {
                 sentence(a, b);
                 text(before[a], after[b], depth - 1);
             }
-        } else if (shape == 3) {
+        } else if (shape == 3 && depth < 3) {  // a card within; one that is the whole field goes with its member
             before = 4111111111111111;
             after = nullptr;
         } else {
