@@ -27,9 +27,12 @@ class FieldSpans {
             if (out_.size() - first > limits::governed_spans_max)
                 return Error{Errc::invalid_event, "more than " + std::to_string(limits::governed_spans_max) + " governed values", ""};
         }
-        std::stable_sort(out_.begin() + static_cast<std::ptrdiff_t>(first), out_.end(), [](const Span& a, const Span& b) {
+        // Only what was found inside containers can be out of order.
+        const auto before = [](const Span& a, const Span& b) {
             return a.value_begin != b.value_begin ? a.value_begin < b.value_begin : a.value_end > b.value_end;
-        });
+        };
+        const auto begin = out_.begin() + static_cast<std::ptrdiff_t>(first);
+        if (!std::is_sorted(begin, out_.end(), before)) std::stable_sort(begin, out_.end(), before);
         return success();
     }
 

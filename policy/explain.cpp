@@ -38,14 +38,23 @@ json rule_json(const CompiledProgram& p, const CompiledRule& rule, const Evaluat
 json transforms_json(const event::StoredEvent& event, const event::Mapping& mapping, const Outcome& outcome) {
     json out = json::array();
     const Plan plan = make_plan(mapping, outcome.transforms);
+    std::uint32_t covered = 0;  // up to here a transformed value takes what is inside it along
+    std::uint8_t outer = Plan::kKeep;
     for (std::size_t i = 0; i < event.span_count(); ++i) {
         const auto span = event.span(i);
         if (span.field >= plan.fields.size()) continue;
-        const auto op = plan.operation(span);
+        auto op = plan.operation(span);
+        const bool part = span.value_kind == event::ValueKind::part;
+        if (span.value_begin < covered)
+            op = plan.stricter(outer, op);
+        else if (!part && op != Plan::kKeep)
+            covered = span.value_end, outer = op;
         if (op == Plan::kKeep) continue;
-        out.push_back({{"pointer", mapping.fields[span.field].pointer},
-                       {"detected", event::info_type_name(span.detected)},
-                       {"transform", op == Plan::kConflict ? "conflict" : transform_name(plan.operations[op].kind)}});
+        json entry{{"pointer", mapping.fields[span.field].pointer},
+                   {"detected", event::info_type_name(span.detected)},
+                   {"transform", op == Plan::kConflict ? "conflict" : transform_name(plan.operations[op].kind)}};
+        if (part) entry["part"] = true;
+        out.push_back(std::move(entry));
     }
     return out;
 }

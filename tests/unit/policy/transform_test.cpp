@@ -258,3 +258,25 @@ TEST_CASE("longer arrays and more findings are no new decision, and a warm one a
     CHECK(allocations() == before);
     CHECK(all);
 }
+
+TEST_CASE("text that is not UTF-8 is withheld by what lets some of it be seen, and hidden by what hides all") {
+    const auto mapping = mapping_of(json::array({{{"pointer", "/born"}}}));
+    const auto out_of = [&](const char* kind, const json& more) -> std::string {
+        View view(entitlement(),
+                  {policy_of("p", json::array({rule("r", json::array(), json::array({transform(kind, "licet:pointer", "/born", more)}))}))},
+                  {mapping});
+        EventText e{"CC0-1.0", "DE", "ada"};
+        e.data = "{\"born\":\"secret\xff\xc3@x.org\"}";
+        const auto record = make_record(*mapping, e);
+        const auto stored = event::StoredEvent::parse(record).value();
+        std::string out;
+        return view.decider->redact(stored, view.decider->decide(stored, {}), out) ? out : "withheld" + out;
+    };
+    CHECK(out_of("characterMask", json::object()) == "withheld");
+    CHECK(out_of("regexReplace", {{"licet:pattern", "secret"}, {"licet:replacement", ""}}) == "withheld");
+    CHECK(out_of("generaliseEmail", json::object()) == "withheld");
+    CHECK(out_of("rounding", {{"licet:roundTo", 1}}) == "withheld");
+    CHECK(out_of("null", json::object()) == R"({"born":null})");
+    CHECK(out_of("redact", json::object()) == "{}");
+    CHECK(out_of("cryptoHash", json::object()).find("secret") == std::string::npos);
+}
