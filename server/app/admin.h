@@ -64,6 +64,10 @@ class Admin {
     [[nodiscard]] Result<Reply> get_contract(const std::string& name) const;
     [[nodiscard]] Result<Reply> list_contracts() const;
 
+    [[nodiscard]] Result<Reply> put_licence(const Actor& actor, const std::string& name, const json& body);
+    [[nodiscard]] Result<Reply> get_licence(const std::string& name) const;
+    [[nodiscard]] Result<Reply> list_licences() const;
+
     [[nodiscard]] Result<Reply> create_client(const Actor& actor, const json& body);
     [[nodiscard]] Result<Reply> get_client(const std::string& id) const;
     [[nodiscard]] Result<Reply> list_clients() const;

@@ -85,7 +85,7 @@ Result<Reply> Admin::put_policy(const Actor& actor, const std::string& name, con
     if (auto error = fields.finish()) return *error;
     const std::string text = document->dump();
     if (text.size() > limits::policy_document_max_bytes) return Error{Errc::body_too_large, "a policy document has at most 256 KiB", "/document"};
-    if (auto parsed = policy::parse_policy(*document, *parts_.vocabulary); !parsed)
+    if (auto parsed = policy::parse_policy(*document, *now()->vocabulary()); !parsed)
         return Error{parsed.error().code, parsed.error().detail, "/document" + parsed.error().pointer};
     const json detail{{"sha256", hex(parts_.crypto->sha256(as_bytes(text)))}};
     const auto changed = parts_.catalog->add_policy_version(name, *document, {actor.client, "policy.put", name, detail});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "server/app/licences.h"
 #include "server/ports/log.h"
 
 namespace licet::app {
@@ -14,6 +15,25 @@ const typename Map::mapped_type* find_in(const Map& map, const Key& key) {
     return at == map.end() ? nullptr : &at->second;
 }
 
+// Revision: versions only grow, so their sum moves with every change.
+std::shared_ptr<const policy::Vocabulary> with_own(const std::shared_ptr<const policy::Vocabulary>& tables,
+                                                   const std::vector<ports::Licence>& licences) {
+    if (licences.empty()) return tables;
+    std::vector<policy::OwnLicence> own;
+    std::uint64_t revision = 0;
+    for (const auto& l : licences) {
+        revision += l.version;
+        auto read = own_licence(l);
+        if (read) {
+            own.push_back(*std::move(read));
+            continue;
+        }
+        // Written by a later version of this program, it may say what this one does not know: its events are withheld.
+        log::error("governance.licence_unreadable", {{"licence", l.name}, {"version", l.version}});
+    }
+    return policy::with_licences(tables, std::move(own), revision);
+}
+
 std::uint64_t program_key(ContractNo contract, ProductNo product) { return std::uint64_t{contract.value} << 32 | product.value; }
 
 }  // namespace
@@ -21,7 +41,7 @@ std::uint64_t program_key(ContractNo contract, ProductNo product) { return std::
 class SnapshotBuilder {
   public:
     SnapshotBuilder(const ports::Configuration& configuration, const std::shared_ptr<const policy::Vocabulary>& vocabulary)
-        : configuration_(configuration), vocabulary_(vocabulary), out_(std::make_shared<Snapshot>()) {}
+        : configuration_(configuration), vocabulary_(with_own(vocabulary, configuration.licences)), out_(std::make_shared<Snapshot>()) {}
 
     std::shared_ptr<const Snapshot> build(std::string region, std::shared_ptr<policy::ConsentIndex> consents) {
         out_->epoch = configuration_.epochs.sum();
@@ -29,6 +49,7 @@ class SnapshotBuilder {
         out_->region = std::move(region);
         out_->consents = std::move(consents);
         out_->regions_ = configuration_.regions;
+        out_->vocabulary_ = vocabulary_;
         for (const auto& p : configuration_.parties) out_->parties_.emplace(p.name, p);
         for (const auto& c : configuration_.clients) out_->clients_.emplace(c.id, c);
         for (const auto& p : configuration_.products) add_product(p);
@@ -115,7 +136,7 @@ class SnapshotBuilder {
     }
 
     const ports::Configuration& configuration_;
-    const std::shared_ptr<const policy::Vocabulary>& vocabulary_;
+    const std::shared_ptr<const policy::Vocabulary> vocabulary_;
     std::shared_ptr<Snapshot> out_;
     std::vector<policy::PolicyVersion> policies_, shadow_policies_;
     std::optional<Error> policy_error_;

@@ -41,6 +41,8 @@ class Snapshot {
     [[nodiscard]] const ports::Client* client(std::string_view id) const;
     [[nodiscard]] const ports::Region* region_named(std::string_view name) const;
     [[nodiscard]] const std::vector<ports::Region>& regions() const { return regions_; }
+    // The tables of this build and the licences of this configuration.
+    [[nodiscard]] const std::shared_ptr<const policy::Vocabulary>& vocabulary() const { return vocabulary_; }
 
     // The contract under which `party` reads `product` at `now`: in force, active, naming the product. `chosen` picks one by name when there are
     // several (else: invalid_parameter naming query:contract). Errors: no_contract.
@@ -58,6 +60,7 @@ class Snapshot {
   private:
     friend class SnapshotBuilder;
     std::vector<ports::Region> regions_;
+    std::shared_ptr<const policy::Vocabulary> vocabulary_;
     std::unordered_map<std::string, std::shared_ptr<const ProductEntry>> products_;
     std::unordered_map<ProductNo, std::shared_ptr<const ProductEntry>> products_by_no_;
     std::unordered_map<std::string, ports::Party> parties_;

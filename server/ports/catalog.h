@@ -82,6 +82,14 @@ struct PolicyRow {
     nlohmann::json document;
 };
 
+// A licence the organisation defined itself: events name it LicenseRef-<name>. Acts in ccREL's words (policy/vocabulary.h).
+struct Licence {
+    std::string name;  // letters a SPDX id may have, lower case
+    std::string title;
+    std::uint32_t version = 0;  // of what it says; 1 at first
+    std::vector<std::string> permits, requires_, prohibits;
+};
+
 // One data subject's consent for one purpose, as last recorded. The raw subject id is never stored.
 struct ConsentRow {
     SubjectKey subject;          // keyed per controller
@@ -108,6 +116,7 @@ struct Configuration {  // everything global, read in one transaction
     std::vector<Contract> contracts;
     std::vector<Client> clients;
     std::vector<PolicyRow> active_policies;
+    std::vector<Licence> licences;
     std::vector<PolicyRow> shadow_policies;  // decided beside them, without effect
 };
 
@@ -159,6 +168,8 @@ class Catalog {
     [[nodiscard]] virtual Result<Changed> put_product(const Product& product, const nlohmann::json& mapping, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> put_party(const Party& party, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> put_contract(const Contract& contract, const AuditEntry& audit) = 0;
+    // A licence that says something else than before becomes a new version. conflict: limits::own_licences_max are defined.
+    [[nodiscard]] virtual Result<Changed> put_licence(const Licence& licence, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> create_client(const Client& client, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> revoke_client(const std::string& id, const AuditEntry& audit) = 0;
     // Each call moves tokens_valid_from on, by a millisecond at least: tokens are dated from it, and those are revoked too.

@@ -60,6 +60,11 @@ json to_json(const Contract& c) {
             {"price", {{"currency", c.price.currency}, {"perEvent", c.price.per_event}, {"perMb", c.price.per_mb}}}};
 }
 
+json to_json(const Licence& l) {
+    return {{"name", l.name},       {"id", "LicenseRef-" + l.name}, {"title", l.title},        {"version", l.version},
+            {"permits", l.permits}, {"requires", l.requires_},      {"prohibits", l.prohibits}};
+}
+
 json to_json(const Client& c) {
     return {{"id", c.id},         {"party", c.party},     {"roles", c.roles},
             {"scopes", c.scopes}, {"revoked", c.revoked}, {"tokensValidFrom", time_or_null(c.tokens_valid_from)}};
@@ -77,6 +82,10 @@ std::optional<ContractState> parse_contract_state(std::string_view name) noexcep
 
 Party party_from(const std::string& name, const json& body) {
     return {name, text_of(body, "title"), text_of(body, "country"), list_of(body, "collections"), list_of(body, "adequacySchemes")};
+}
+
+Licence licence_from(const std::string& name, std::uint32_t version, const json& body) {
+    return {name, text_of(body, "title"), version, list_of(body, "permits"), list_of(body, "requires"), list_of(body, "prohibits")};
 }
 
 Contract contract_from(const std::string& name, const json& body) {

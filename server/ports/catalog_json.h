@@ -11,6 +11,7 @@ namespace licet::ports {
 [[nodiscard]] nlohmann::json to_json(const Product& product);  // with the current mapping
 [[nodiscard]] nlohmann::json to_json(const Party& party);
 [[nodiscard]] nlohmann::json to_json(const Contract& contract);
+[[nodiscard]] nlohmann::json to_json(const Licence& licence);
 [[nodiscard]] nlohmann::json to_json(const Client& client);  // without secret hash and salt
 [[nodiscard]] nlohmann::json to_json(const PolicyRow& policy);
 
@@ -19,6 +20,7 @@ namespace licet::ports {
 
 // Of stored, already checked documents: what is missing stays empty.
 [[nodiscard]] Party party_from(const std::string& name, const nlohmann::json& body);
+[[nodiscard]] Licence licence_from(const std::string& name, std::uint32_t version, const nlohmann::json& body);
 [[nodiscard]] Contract contract_from(const std::string& name, const nlohmann::json& body);
 
 }  // namespace licet::ports

@@ -2,6 +2,7 @@
 
 #include "server/ports/catalog_json.h"
 #include "server/postgres/history.h"
+#include "server/postgres/licences.h"
 #include "server/postgres/pool.h"
 #include "server/postgres/rows.h"
 #include "server/postgres/watcher.h"
@@ -67,6 +68,7 @@ class PgCatalog final : public Catalog {
                 out.contracts.push_back(contract_from(r[1].as<std::string>(), json_of(r[2])));
                 out.contracts.back().no = {r[0].as<std::uint32_t>()};
             }
+            out.licences = read_licences(t);
             for (const auto& r :
                  t.exec("SELECT id, party, secret_hash, secret_salt, roles, scopes, revoked, tokens_valid_from FROM clients ORDER BY id"))
                 out.clients.push_back({r[0].as<std::string>(),
@@ -156,6 +158,10 @@ class PgCatalog final : public Catalog {
                      contract.name, to_json(contract).dump())[0]
                     .as<std::uint32_t>();
         });
+    }
+
+    Result<Changed> put_licence(const Licence& licence, const AuditEntry& audit) override {
+        return global("put_licence", audit, [&](pqxx::work& t, Changed& changed) { changed.number = write_licence(t, licence); });
     }
 
     Result<Changed> create_client(const Client& c, const AuditEntry& audit) override {

@@ -23,7 +23,7 @@ void known(pqxx::work& t, UtcMillis at) {
 pqxx::result rows_at(pqxx::work& t, UtcMillis at) {
     return t.exec_params(
         "SELECT kind, body FROM (SELECT DISTINCT ON (kind, key) kind, body FROM configuration_history WHERE at <= $1 ORDER BY kind, key, id DESC) "
-        "held WHERE body IS NOT NULL AND (kind <> 'policies' OR body->>'state' = 'active')",
+        "held WHERE body IS NOT NULL AND (kind <> 'policies' OR body->>'state' = 'active') ORDER BY kind, body->>'name'",
         at.value);
 }
 
@@ -60,6 +60,8 @@ Configuration configuration_at(pqxx::work& t, UtcMillis at) {
             const std::uint32_t no = body.at("no");
             contracts[no] = contract_from(body.at("name"), body.at("body"));
             contracts[no].no = {no};
+        } else if (kind == "licences") {
+            out.licences.push_back(licence_from(body.at("name"), body.at("version"), body.at("body")));
         } else if (kind == "policies") {
             out.active_policies.push_back({body.at("name"), body.at("version"), body.at("state"), std::move(body.at("document"))});
         }

@@ -8,7 +8,7 @@
 namespace licet::postgres {
 namespace {
 
-constexpr const char* kReplicated = "regions, products, mappings, parties, contracts, clients, policies, global_epoch";
+constexpr const char* kReplicated = "regions, products, mappings, parties, contracts, clients, policies, licences, global_epoch";
 
 void apply(pqxx::connection& connection, const std::function<std::string(const std::string&)>& sha256_hex, Migrated& out) {
     pqxx::work t(connection);
@@ -53,8 +53,11 @@ void subscribe(pqxx::connection& connection, const MigrateOptions& options, Migr
         pqxx::nontransaction look(connection);
         if (!look.exec("SELECT 1 FROM pg_subscription WHERE subname = 'licet_config' AND subdbid = (SELECT oid FROM pg_database WHERE datname = "
                        "current_database())")
-                 .empty())
+                 .empty()) {
+            // A migration may have added a table to what is published.
+            if (!out.applied.empty()) look.exec("ALTER SUBSCRIPTION licet_config REFRESH PUBLICATION");
             return;
+        }
     }
     {
         pqxx::connection author(options.replicate_from);

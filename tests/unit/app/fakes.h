@@ -109,6 +109,15 @@ class MemoryCatalog final : public ports::Catalog {
             put(held.contracts, next, [&](const auto& c) { return c.name == contract.name; });
         });
     }
+    Result<ports::Changed> put_licence(const ports::Licence& licence, const ports::AuditEntry& audit) override {
+        return global(audit, [&](ports::Changed& changed) {
+            auto next = licence;
+            const auto at = std::find_if(held.licences.begin(), held.licences.end(), [&](const auto& l) { return l.name == licence.name; });
+            next.version = at == held.licences.end() ? 1 : at->version + 1;
+            changed.number = next.version;
+            put(held.licences, next, [&](const auto& l) { return l.name == licence.name; });
+        });
+    }
     Result<ports::Changed> create_client(const ports::Client& client, const ports::AuditEntry& audit) override {
         for (const auto& c : held.clients)
             if (c.id == client.id) return Error{Errc::conflict, "a client of this id exists", "/id"};
