@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,7 +30,12 @@ namespace licet::openssl {
 // HMAC-SHA256 under keys derived per scope: scope_key = HMAC(master, "licet/pseudonym/1\0" + scope). One object per thread; keeps one prepared
 // context per scope, at most kPseudonymScopesMax of them.
 inline constexpr std::size_t kPseudonymScopesMax = 4096;
+// Its encryption is AES-256-SIV under two keys per scope, HMAC(master, "licet/deterministic/1/mac\0" + scope) and ".../enc\0", with the scope as
+// associated data.
 [[nodiscard]] std::unique_ptr<policy::Pseudonymiser> make_pseudonymiser(Bytes master_key);
+// The JSON value that `cryptoDeterministic` turned into `text` under this scope ("contract/<name>", "shared/<name>"): for the owner of the master
+// key. nullopt: not made under it.
+[[nodiscard]] std::optional<std::string> reveal_deterministic(Bytes master_key, std::string_view key_scope, std::string_view text);
 
 // First 16 bytes of HMAC-SHA256(key, "licet/subject/1\0" + controller + "\0" + subject). Thread-safe, copyable.
 [[nodiscard]] std::function<SubjectKey(std::string_view controller, std::string_view subject)> make_subject_digest(Bytes key);

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "event/json_text.h"
 #include "server/openssl/crypto.h"
 #include "server/openssl/hmac.h"
 
@@ -43,12 +44,60 @@ class HmacPseudonymiser final : public policy::Pseudonymiser {
         }
     }
 
+    bool encrypt(std::string_view key_scope, std::string_view value, std::string& out) noexcept override {
+        try {
+            ports::Siv* siv = siv_of(key_scope);
+            if (siv == nullptr) return false;
+            out.resize(value.size() + kSivTag);
+            return siv->seal(as_bytes(value), as_bytes(key_scope), {reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
+        } catch (...) {
+            return false;
+        }
+    }
+
+    std::optional<std::string> decrypt(std::string_view key_scope, std::string_view sealed) {
+        ports::Siv* siv = siv_of(key_scope);
+        if (siv == nullptr || sealed.size() < kSivTag) return std::nullopt;
+        std::string out(sealed.size() - kSivTag, '\0');
+        const bool opened = siv->open(as_bytes(sealed), as_bytes(key_scope), {reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
+        return opened ? std::optional(std::move(out)) : std::nullopt;
+    }
+
   private:
+    static constexpr std::size_t kSivTag = 16;
+
+    // AES-256-SIV takes two keys: one derivation each, and neither is the scope's pseudonym key.
+    ports::Siv* siv_of(std::string_view key_scope) {
+        const auto known = sivs_.find(key_scope);
+        if (known != sivs_.end()) return known->second.get();
+        std::array<std::uint8_t, 64> key{};
+        std::array<std::uint8_t, 32> half{};
+        for (std::size_t i = 0; i < 2; ++i) {
+            if (!master_.compute({as_bytes(i == 0 ? "licet/deterministic/1/mac\0"sv : "licet/deterministic/1/enc\0"sv), as_bytes(key_scope)}, half))
+                return nullptr;
+            std::copy(half.begin(), half.end(), key.begin() + static_cast<std::ptrdiff_t>(32 * i));
+        }
+        if (sivs_.size() >= kPseudonymScopesMax) sivs_.clear();
+        return sivs_.emplace(std::string(key_scope), make_siv(key)).first->second.get();
+    }
+
     Hmac master_;
     std::unordered_map<std::string, Hmac, ScopeHash, std::equal_to<>> scopes_;
+    std::unordered_map<std::string, std::unique_ptr<ports::Siv>, ScopeHash, std::equal_to<>> sivs_;
 };
 
 }  // namespace
+
+std::optional<std::string> reveal_deterministic(Bytes master_key, std::string_view key_scope, std::string_view text) {
+    const auto sealed = parse_base64url(text);
+    const auto plain = sealed ? HmacPseudonymiser(master_key).decrypt(key_scope, *sealed) : std::nullopt;
+    if (!plain || plain->empty()) return std::nullopt;
+    if (plain->front() == 'j') return plain->substr(1);
+    if (plain->front() != 's') return std::nullopt;
+    std::string out;
+    event::append_json_string(std::string_view(*plain).substr(1), out);
+    return out;
+}
 
 std::unique_ptr<policy::Pseudonymiser> make_pseudonymiser(Bytes master_key) { return std::make_unique<HmacPseudonymiser>(master_key); }
 

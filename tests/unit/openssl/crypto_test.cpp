@@ -101,3 +101,22 @@ TEST_CASE("subject and event digests follow the documented derivation") {
     CHECK(std::equal(event.bytes.begin(), event.bytes.end(), sha.begin()));
     CHECK(openssl::make_content_digest()("abc") == "ba7816bf8f01cfea414140de5dae2223");
 }
+
+TEST_CASE("deterministic encryption comes back for the owner of the key, under the same scope only") {
+    const std::vector<std::uint8_t> master(32, 7), other(32, 8);
+    const auto pseudonymiser = openssl::make_pseudonymiser(master);
+    for (const auto& [plain, json] : {std::pair<std::string, std::string>{"sAda \"x\"", "\"Ada \\\"x\\\"\""}, {"s", "\"\""}, {"j[1.50]", "[1.50]"}}) {
+        std::string sealed, again;
+        REQUIRE(pseudonymiser->encrypt("contract/a", plain, sealed));
+        REQUIRE(pseudonymiser->encrypt("contract/a", plain, again));
+        CHECK(sealed == again);
+        const auto text = base64url(as_bytes(sealed));
+        CHECK(openssl::reveal_deterministic(master, "contract/a", text) == json);
+        CHECK_FALSE(openssl::reveal_deterministic(master, "contract/b", text).has_value());
+        CHECK_FALSE(openssl::reveal_deterministic(other, "contract/a", text).has_value());
+        CHECK_FALSE(openssl::reveal_deterministic(master, "contract/a", text.substr(1)).has_value());
+        REQUIRE(pseudonymiser->encrypt("contract/b", plain, again));
+        CHECK(sealed != again);
+    }
+    CHECK_FALSE(openssl::reveal_deterministic(master, "contract/a", "").has_value());
+}
