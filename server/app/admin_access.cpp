@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "server/app/admin.h"
 #include "server/app/fields.h"
+#include "server/app/policy_check.h"
 #include "server/ports/catalog_json.h"
 
 namespace licet::app {
@@ -85,11 +86,15 @@ Result<Reply> Admin::put_policy(const Actor& actor, const std::string& name, con
     if (auto error = fields.finish()) return *error;
     const std::string text = document->dump();
     if (text.size() > limits::policy_document_max_bytes) return Error{Errc::body_too_large, "a policy document has at most 256 KiB", "/document"};
-    if (auto parsed = policy::parse_policy(*document, *now()->vocabulary()); !parsed)
-        return Error{parsed.error().code, parsed.error().detail, "/document" + parsed.error().pointer};
+    const auto snapshot = now();
+    const auto check = policy::check_policy(*document, *snapshot->vocabulary());
+    if (check.document == nullptr) return policy_mistakes(check);
+    const auto configuration = parts_.catalog->configuration();
+    if (!configuration) return configuration.error();
+    json findings = policy_findings(*check.document, name, *configuration, snapshot->vocabulary());
     const json detail{{"sha256", hex(parts_.crypto->sha256(as_bytes(text)))}};
     const auto changed = parts_.catalog->add_policy_version(name, *document, {actor.client, "policy.put", name, detail});
-    return held(changed, {{"name", name}, {"version", changed ? changed->number : 0}, {"state", "draft"}}, 201);
+    return held(changed, {{"name", name}, {"version", changed ? changed->number : 0}, {"state", "draft"}, {"findings", std::move(findings)}}, 201);
 }
 Result<Reply> Admin::list_policies() const {
     const auto rows = parts_.catalog->policies({});
