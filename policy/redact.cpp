@@ -41,6 +41,8 @@ Plan make_plan(const event::Mapping& mapping, std::span<const Transform* const> 
         }
         plan.operations.push_back(*t);
         for (std::size_t f = 0; f < mapping.fields.size(); ++f) {
+            // Only by info type does it matter what was recognised.
+            if (t->info_type == event::InfoType::none && !selects(*t, mapping.fields[f], event::InfoType::none, false)) continue;
             for (std::size_t type = 0; type < Plan::kTypes; ++type) {
                 if (selects(*t, mapping.fields[f], static_cast<event::InfoType>(type), false)) add(plan.fields[f][type], index);
                 if (selects(*t, mapping.fields[f], static_cast<event::InfoType>(type), true)) add(plan.parts[f][type], index);
