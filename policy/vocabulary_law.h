@@ -74,18 +74,12 @@ inline constexpr std::string_view kLegalBases[] = {
 
 // Valid for processing or not, by the term above.
 inline constexpr std::string_view kConsentStatus[] = {
-    "dpv:ConsentExpired dpv:ConsentStatusInvalidForProcessing",
-    "dpv:ConsentGiven dpv:ConsentStatusValidForProcessing",
-    "dpv:ConsentInvalidated dpv:ConsentStatusInvalidForProcessing",
-    "dpv:ConsentRefused dpv:ConsentStatusInvalidForProcessing",
-    "dpv:ConsentRequestDeferred dpv:ConsentStatusInvalidForProcessing",
-    "dpv:ConsentRequested dpv:ConsentStatusInvalidForProcessing",
-    "dpv:ConsentRevoked dpv:ConsentStatusInvalidForProcessing",
-    "dpv:ConsentStatus ",
-    "dpv:ConsentStatusInvalidForProcessing dpv:ConsentStatus",
-    "dpv:ConsentStatusValidForProcessing dpv:ConsentStatus",
-    "dpv:ConsentUnknown dpv:ConsentStatusInvalidForProcessing",
-    "dpv:ConsentWithdrawn dpv:ConsentStatusInvalidForProcessing",
+    "dpv:ConsentExpired dpv:ConsentStatusInvalidForProcessing",         "dpv:ConsentGiven dpv:ConsentStatusValidForProcessing",
+    "dpv:ConsentInvalidated dpv:ConsentStatusInvalidForProcessing",     "dpv:ConsentRefused dpv:ConsentStatusInvalidForProcessing",
+    "dpv:ConsentRequestDeferred dpv:ConsentStatusInvalidForProcessing", "dpv:ConsentRequested dpv:ConsentStatusInvalidForProcessing",
+    "dpv:ConsentRevoked dpv:ConsentStatusInvalidForProcessing",         "dpv:ConsentStatus ",
+    "dpv:ConsentStatusInvalidForProcessing dpv:ConsentStatus",          "dpv:ConsentStatusValidForProcessing dpv:ConsentStatus",
+    "dpv:ConsentUnknown dpv:ConsentStatusInvalidForProcessing",         "dpv:ConsentWithdrawn dpv:ConsentStatusInvalidForProcessing",
     "dpv:RenewedConsentGiven dpv:ConsentStatusValidForProcessing",
 };
 

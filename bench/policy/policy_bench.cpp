@@ -135,7 +135,7 @@ struct Bench {
             const policy::Ternary consent[] = {policy::Ternary::yes};
             std::vector<event::Span> spans(e.span_count());
             for (std::size_t s = 0; s < spans.size(); ++s) spans[s] = e.span(s);
-            const auto outcome = policy::decide_static(compiled, policy::facts_of(e, *mapping), consent, *mapping, spans);
+            const auto outcome = policy::decide_static(compiled, policy::facts_of(e, *mapping, {}), consent, *mapping, spans);
             permitted += !policy::make_plan(*mapping, outcome.transforms).impossible;
         });
         if (permitted != kEvents * kRounds) die("cold decisions differ");

@@ -163,6 +163,7 @@ TEST_CASE("control: what a use case throws stays inside") {
         Result<ports::Changed> add_policy_version(const std::string&, const json&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> activate_policy(const std::string&, std::uint32_t, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> retire_policy(const std::string&, const ports::AuditEntry&) override { return no(); }
+        Result<ports::Changed> put_licence(const ports::Licence&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> put_consents(const std::vector<ports::ConsentRow>&, const ports::AuditEntry&) override { return no(); }
         Result<std::vector<ports::PolicyRow>> policies(const std::string&) override { return no(); }
         Result<std::vector<ports::AuditLine>> audit(std::uint64_t, std::size_t) override { return no(); }
