@@ -30,7 +30,8 @@ int exposure(std::string_view state) {
     return state == "clear" ? 100 : 50;  // the others generalise
 }
 
-// What is left of each governed field of an event, by its pointer: "withheld", a transform, or "clear"; of several values the most exposed one.
+// What is left of each governed field of an event, by its pointer: "withheld", a transform, or "clear"; of several values the most exposed one. What
+// was found inside its text stands by itself, as "/note EMAIL_ADDRESS".
 std::map<std::string, std::string> fields_of(const json& explained, const event::StoredEvent& event, const event::Mapping& mapping) {
     std::map<std::string, std::string> out;
     std::map<std::string, std::size_t> clear;  // values no transform touches
@@ -38,16 +39,20 @@ std::map<std::string, std::string> fields_of(const json& explained, const event:
     for (std::size_t i = 0; i < event.span_count(); ++i) {
         const auto span = event.span(i);
         if (span.field >= mapping.fields.size()) continue;
-        out[mapping.fields[span.field].pointer] = "withheld";
-        ++clear[mapping.fields[span.field].pointer];
+        auto name = mapping.fields[span.field].pointer;
+        if (span.value_kind == event::ValueKind::part) name += " " + std::string(event::info_type_name(span.detected));
+        out[name] = "withheld";
+        ++clear[name];
     }
     if (!deliver) return out;
     if (explained.contains("transforms"))
         for (const auto& t : explained["transforms"]) {
             const std::string transform = t.at("transform");
-            auto& state = out[t.at("pointer")];
+            std::string name = t.at("pointer");
+            if (t.contains("part")) name += " " + t.at("detected").get<std::string>();
+            auto& state = out[name];
             if (exposure(transform) > exposure(state)) state = transform;
-            --clear[t.at("pointer")];
+            --clear[name];
         }
     for (const auto& [pointer, values] : clear)
         if (values > 0) out[pointer] = "clear";

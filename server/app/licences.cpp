@@ -12,11 +12,11 @@ Result<policy::Acts> acts_from(std::span<const std::string> names, ActList list,
         const std::string at = "/" + std::string(member) + "/" + std::to_string(i);
         const auto act = policy::parse_act(names[i]);
         if (!act || policy::has(policy::kUses, *act) != (list == ActList::uses))
-            return Error{Errc::invalid_parameter,
+            return Error{Errc::invalid_document,
                          list == ActList::uses ? "expected Reproduction, Distribution, DerivativeWorks, CommercialUse, Sharing, TrainAI or Search"
                                                : "expected Notice, Attribution, ShareAlike, SourceCode, Copyleft, LesserCopyleft or StateChanges",
                          at};
-        if (policy::has(out, *act)) return Error{Errc::invalid_parameter, "named twice", at};
+        if (policy::has(out, *act)) return Error{Errc::invalid_document, "named twice", at};
         out = out | static_cast<policy::Acts>(*act);
     }
     return out;
@@ -31,7 +31,7 @@ Result<policy::OwnLicence> own_licence(const ports::Licence& licence) {
     if (!prohibits) return prohibits.error();
     for (std::size_t i = 0; i < licence.prohibits.size(); ++i)
         if (std::find(licence.permits.begin(), licence.permits.end(), licence.prohibits[i]) != licence.permits.end())
-            return Error{Errc::invalid_parameter, "is permitted too", "/prohibits/" + std::to_string(i)};
+            return Error{Errc::invalid_document, "is permitted too", "/prohibits/" + std::to_string(i)};
     return policy::OwnLicence{licence.name, *permits, *required, *prohibits};
 }
 

@@ -13,7 +13,7 @@ namespace licet::app {
 
 // Whether an act may stand in `permits` and `prohibits` (uses), or in `requires` (the others).
 enum class ActList : bool { uses, duties };
-// Errors: invalid_parameter at /<member>/<index> for a word that is no such act, or is there twice.
+// Errors: invalid_document at /<member>/<index> for a word that is no such act, or is there twice.
 [[nodiscard]] Result<policy::Acts> acts_from(std::span<const std::string> names, ActList list, std::string_view member);
 
 // Errors as above, and where one act is both permitted and prohibited.

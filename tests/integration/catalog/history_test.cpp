@@ -34,6 +34,7 @@ json shown(const ports::Configuration& c) {
     for (const auto& p : c.products) out["products"].push_back({p.no.value, to_json(p), p.mappings});
     for (const auto& p : c.contracts) out["contracts"].push_back({p.no.value, to_json(p)});
     for (const auto& p : c.active_policies) out["policies"].push_back(to_json(p));
+    for (const auto& l : c.licences) out["licences"].push_back({l.name, to_json(l)});
     return out;
 }
 json shown(const std::vector<ConsentRow>& rows) {
@@ -97,8 +98,14 @@ TEST_CASE("history: every moment of the configuration reads back as it was read 
         [&] { return f.catalog->put_product(kProduct, mapping("/b"), kAudit); },
         [&] { return f.catalog->put_product(other, mapping("/c"), kAudit); },
         [&] { return f.catalog->put_product(renamed, json(), kAudit); },
+        [&] {
+            return f.catalog->put_licence({"house", "Hausrecht \"à\" \\", 0, {"Reproduction"}, {"Attribution"}, {"TrainAI"}}, kAudit);
+        },
         [&] { return f.catalog->put_contract(contract("one"), kAudit); },
         [&] { return f.catalog->put_contract(contract("two"), kAudit); },
+        [&] {
+            return f.catalog->put_licence({"house", "House", 0, {"Reproduction", "Search"}, {}, {}}, kAudit);
+        },
         [&] {
             return f.catalog->put_consents({{subject(1), "dpv:A", "given", {}, 0}}, kAudit);
         },
@@ -114,6 +121,7 @@ TEST_CASE("history: every moment of the configuration reads back as it was read 
             return f.catalog->add_policy_version("another", {{"v", 1}}, kAudit);
         },
         [&] { return f.catalog->activate_policy("another", 1, kAudit); },
+        [&] { return f.catalog->shadow_policy("p", 2, kAudit); },
         [&] { return f.catalog->activate_policy("p", 2, kAudit); },
         [&] { return f.catalog->retire_policy("another", kAudit); },
         [&] { return f.catalog->activate_policy("p", 1, kAudit); },
@@ -295,10 +303,10 @@ TEST_CASE("history: a catalog that is upgraded is known from then on, as it was"
     (void)done(catalog->add_policy_version("p", {{"v", 1}}, kAudit));
     (void)done(catalog->activate_policy("p", 1, kAudit));
     (void)done(catalog->put_consents({{subject(1), "dpv:A", "given", {}, 0}, {subject(1), "dpv:B", "withdrawn", {}, 0}}, kAudit));
-    const auto held = shown(done(catalog->configuration()));
     const auto consents = shown(done(catalog->consents_of(subject(1))));
     CHECK(catalog->configuration_at({1}).error().code == Errc::unavailable);  // no such table yet
     CHECK(database.migrate().applied.size() == all.size() - static_cast<std::size_t>(history - all.begin()));
+    const auto held = shown(done(catalog->configuration()));
     const auto upgraded = Fixture::moment(database);
     (void)done(catalog->retire_policy("p", kAudit));
     (void)done(catalog->put_consents({{subject(1), "dpv:A", "withdrawn", {}, 0}}, kAudit));

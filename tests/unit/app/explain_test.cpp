@@ -201,7 +201,7 @@ TEST_CASE("explain at: parties, contracts and mappings as they were") {
     d.activate("dpv:AcademicResearch", true);
     d.say("dpv:AcademicResearch", "given");
     d.hour(0);
-    REQUIRE(d.catalog->put_party({"lab", "Lab", "BR", {}, {}}, kAudit));  // moves out of the EEA
+    REQUIRE(d.catalog->put_party({"lab", "Lab", "IN", {}, {}}, kAudit));  // moves out of the EEA
     d.hour(1);
     auto contract = d.catalog->held.contracts[0];
     contract.state = ports::ContractState::suspended;
