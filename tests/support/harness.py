@@ -1,4 +1,5 @@
-"""What every e2e script shares: a stack of its own, cases that are counted, skips with a reason. Python standard library only.
+"""What every e2e script shares: a stack of its own, cases that are counted, skips with a reason. Python standard library only, but for
+what holds every answer against the API's document (api_check).
 
 A script defines functions decorated with @case and ends with main(). Each gets the script's context object (made once by `setup`, closed at the end).
 """
@@ -12,6 +13,7 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
+import api_check  # noqa: E402
 import licet_demo  # noqa: E402
 import licet_stack  # noqa: E402
 
@@ -81,6 +83,7 @@ def main(setup):
     started = time.monotonic()
     passed = failed = skipped = 0
     context = None
+    checker = api_check.install()
     try:
         context = setup()
     except Skip as e:
@@ -106,6 +109,7 @@ def main(setup):
                 traceback.print_exc(file=sys.stdout)
     finally:
         problems = context.close(keep=failed > 0)
+    problems += [f"not as api/openapi.json says ({times}x): {what}" for what, times in checker.differences.items()]
     for problem in problems:
         failed += 1
         print(f"FAIL at the end: {problem}")
