@@ -7,6 +7,9 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "bench/policy/opa.h"
+#include "bench/policy/scale.h"
+#include "bench/support/machine.h"
 #include "policy/program.h"
 #include "server/openssl/crypto.h"
 #include "tests/support/policy_event.h"
@@ -15,6 +18,7 @@ namespace {
 
 using namespace licet;
 using namespace licet::testing;
+using bench::die;
 using nlohmann::json;
 using nlohmann::ordered_json;
 
@@ -22,21 +26,14 @@ constexpr std::size_t kEvents = 4096;
 constexpr std::size_t kSubjects = 100'000;
 constexpr int kRounds = 7;
 
-[[noreturn]] void die(const char* what) {
-    std::fprintf(stderr, "bench/policy: %s\n", what);
-    std::exit(1);
-}
-double now_ns() {
-    return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
 // Nanoseconds per call of `each(i)` over all events: the best of some rounds, which is the one the machine disturbed least.
 template <class Each>
 double per_event(Each&& each) {
     double best = 1e18;
     for (int round = 0; round < kRounds; ++round) {
-        const double start = now_ns();
+        const auto start = static_cast<double>(bench::now_ns());
         for (std::size_t i = 0; i < kEvents; ++i) each(i);
-        best = std::min(best, (now_ns() - start) / static_cast<double>(kEvents));
+        best = std::min(best, (static_cast<double>(bench::now_ns()) - start) / static_cast<double>(kEvents));
     }
     return best;
 }
@@ -185,10 +182,58 @@ struct Bench {
     }
 };
 
+// Decision and redaction at all sizes; reading and compiling; the peer.
+void scale(json& line) {
+    const bench::Scenario scenario;
+    line["clock_ns"] = bench::clock_ns();
+    line["scale"] = json::array();
+    bench::Scale largest;
+    std::printf("decision and redaction of three fields in 1 KiB, one core (the clock's %.0f ns are in every percentile)\n",
+                line["clock_ns"].get<double>());
+    std::printf("%9s %12s %9s %9s %13s %12s %12s %14s\n", "policies", "entitlements", "warm p50", "warm p99", "decisions/s", "cold p50", "cold p99",
+                "program bytes");
+    for (const std::size_t entitlements : {1, 100, 10'000})
+        for (const std::size_t policies : {10, 1'000, 10'000}) {
+            const auto s = bench::measure_scale(scenario, policies, entitlements);
+            std::printf("%9zu %12zu %6.0f ns %6.0f ns %13.0f %9.0f ns %9.0f ns %14.0f\n", policies, entitlements, s.warm_p50_ns, s.warm_p99_ns,
+                        s.decisions_per_s, s.cold_p50_ns, s.cold_p99_ns, s.program_bytes);
+            std::fflush(stdout);
+            line["scale"].push_back(bench::to_json(s));
+            if (entitlements == 1 && policies == 10) line["flat_ratio"] = s.warm_p50_ns;
+            if (entitlements == 1) largest = s;
+        }
+    line["flat_ratio"] = largest.warm_p50_ns / line["flat_ratio"].get<double>();
+    line["policies"] = largest.policies;
+    line["p50_ns"] = largest.warm_p50_ns;
+    line["p99_ns"] = largest.warm_p99_ns;
+    const auto compile = bench::measure_compile(scenario, largest.policies);
+    line["compile_s"] = compile.read_s + compile.compile_s;
+    line["compile_read_s"] = compile.read_s;
+    std::printf("%zu policies: from text to rules %.3f s, to a program %.3f s of processor time\n", largest.policies, compile.read_s,
+                compile.compile_s);
+
+    const auto documents = bench::Scenario::documents(largest.policies, 1);
+    const auto program = scenario.compile(bench::Scenario::entitlement(0), scenario.read([&] {
+        std::vector<std::string> texts;
+        for (const auto& d : documents) texts.push_back(d.dump());
+        return texts;
+    }()));
+    const auto decider = policy::make_decider(program, scenario.consents, *scenario.pseudonymiser);
+    std::string delivered;
+    if (!decider->redact(scenario.events[0], decider->decide(scenario.events[0], {}), delivered)) die("not redacted");
+    const auto opa = bench::measure_opa(scenario.peer_data(documents), scenario.peer_input(0), json::parse(delivered));
+    if (!opa) return (void)std::printf("no opa in PATH and LICET_OPA not set: not compared\n");
+    line["opa"] = {{"version", opa->version}, {"p50_ns", opa->p50_ns}, {"p99_ns", opa->p99_ns}, {"server_ns", opa->server_ns}};
+    line["opa_ratio"] = opa->p50_ns / largest.warm_p50_ns;
+    std::printf("opa (%s), the same answer: evaluation p50 %.0f ns, p99 %.0f ns; through its server %.0f ns; ratio of the medians %.0f\n",
+                opa->version.c_str(), opa->p50_ns, opa->p99_ns, opa->server_ns, line["opa_ratio"].get<double>());
+}
+
 }  // namespace
 
 int main() {
-    json line{{"bench", "policy"}};
+    json line{{"bench", "policy"}, {"machine", bench::machine()}};
+    scale(line);
     const json redact_both = json::array({duty("redact", "licet:pointer", "/user"), duty("redact", "licet:pointer", "/cityName")});
     for (const std::size_t size : {256, 1024}) {
         Bench bench(size);
