@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """Runs every test and counts: ctest's programs, then each script of tests/e2e. The last line is "N passed, N failed[, N skipped]"; ends non-zero when one failed.
 
+LICET_DATA names a folder of real data and published vocabularies; the tests that can use them find theirs through a variable of its own (DATA below), which may be set alone.
+A part that is missing there fails the run: tests must not shrink in silence.
+
 A doctest program counts as its test cases, an e2e script as the cases it reports; a program that ends without a count is one test.
 """
 import argparse
@@ -14,6 +17,13 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 E2E_TIMEOUT_SECONDS = 900
+DATA = {
+    "LICET_WIKITICKER": "events/wikiticker/*.gz",
+    "LICET_DOAJ": "events/doaj-journals/*.csv.gz",
+    "LICET_JSON_SUITE": "robustness/json-test-suite",
+    "LICET_POLICY_CASES": "policy-cases",
+    "LICET_VOCAB": "vocab",
+}
 
 
 def run(name, command, timeout, env=None, cwd=ROOT):
@@ -48,12 +58,25 @@ def count(output, code):
     return passed, failed, skipped
 
 
+def real_data(folder):
+    """The variables of DATA with what they name in the folder."""
+    out = {}
+    for variable, pattern in DATA.items():
+        found = sorted(pathlib.Path(folder).resolve().glob(pattern))
+        if not found:
+            sys.exit(f"LICET_DATA: {folder} has no {pattern}")
+        out[variable] = str(found[0])
+    return out
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("filter", nargs="?", default="")
     parser.add_argument("--build", default="build/release")
     arguments = parser.parse_args()
     build = (ROOT / arguments.build).resolve()
+    if os.environ.get("LICET_DATA"):
+        os.environ.update(real_data(os.environ["LICET_DATA"]))
     listed = json.loads(subprocess.run(["ctest", "--test-dir", str(build), "--show-only=json-v1"], capture_output=True, check=True).stdout)
     total = [0, 0, 0]
     for test in listed["tests"]:
