@@ -2,6 +2,7 @@
 #include "policy/document.h"
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -38,6 +39,17 @@ constexpr std::pair<std::string_view, std::string_view> kRefused[] = {
     {"scope", "expected assignee"},
     {"@graph", "expected one policy to a document, not a graph"},
 };
+
+// Whether a text begins as an IRI does, with a scheme (or a prefix), and has no space in it. A relative one would mean something else at every
+// reader.
+bool absolute(std::string_view iri) noexcept {
+    const std::size_t colon = iri.find(':');
+    if (colon == std::string_view::npos || colon == 0 || colon + 1 == iri.size()) return false;
+    if (!std::isalpha(static_cast<unsigned char>(iri[0]))) return false;
+    const auto in_scheme = [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '-' || c == '.'; };
+    if (!std::all_of(iri.begin(), iri.begin() + static_cast<std::ptrdiff_t>(colon), in_scheme)) return false;
+    return std::none_of(iri.begin(), iri.end(), [](unsigned char c) { return c <= ' ' || c == '<' || c == '>' || c == '"'; });
+}
 
 }  // namespace
 
@@ -89,7 +101,7 @@ std::string DocumentReader::term(const Node& node) { return std::string(plain(te
 
 std::optional<std::string> DocumentReader::iri(const Node& node) {
     auto out = text(node);
-    if (out && !out->empty()) return out;
+    if (out && absolute(*out)) return out;
     fail(node.at, "expected an IRI");
     return std::nullopt;
 }

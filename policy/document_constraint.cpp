@@ -110,7 +110,7 @@ std::optional<Constraint> DocumentReader::constraint(const Node& in, Place place
 
 std::optional<Constraint> DocumentReader::leaf(const Node& in, Place place) {
     static constexpr std::string_view known[] = {"@type", "@id", "uid", "leftOperand", "operator", "rightOperand"}, types[] = {"Constraint"};
-    if (!members(in, known) || !typed(in, types)) return std::nullopt;
+    const bool fine = members(in, known) & typed(in, types);  // and go on: every mistake is told
     const Node left = member(in, "leftOperand");
     const std::string name = left ? term(left) : "";
     const auto allowed = [&](const Operand& o) { return place == Place::anywhere || (place == Place::asset ? o.of_asset : o.of_party); };
@@ -125,7 +125,7 @@ std::optional<Constraint> DocumentReader::leaf(const Node& in, Place place) {
     Constraint out;
     out.pointer = in.at;
     out.left = found->left;
-    if (!op(member(in, "operator"), out) || !right(member(in, "rightOperand"), out)) return std::nullopt;
+    if (!op(member(in, "operator"), out) || !right(member(in, "rightOperand"), out) || !fine) return std::nullopt;
     return out;
 }
 

@@ -19,8 +19,10 @@ void DocumentReader::rule(const Node& in, const Node& document, Rule& out) {
     typed(in, type);
     Node uid = member(in, "uid");
     if (!uid) uid = member(in, "@id");
-    if (uid)
-        if (auto name = iri(uid)) out.uid = std::move(*name);
+    if (auto name = uid ? text(uid) : std::nullopt; name && !name->empty())
+        out.uid = std::move(*name);
+    else if (uid)
+        fail(uid.at, "expected an IRI, or a name");
 
     // What the rule does not say itself, the policy may say for all of its rules (ODRL's compact form).
     const auto own_or_shared = [&](const char* term) {
