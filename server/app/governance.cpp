@@ -130,14 +130,20 @@ void Governance::give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subj
 }
 
 Status Governance::hold(GovernanceEpoch epoch) {
-    if (auto refreshed = refresh(); !refreshed)
-        return Error{Errc::barrier_incomplete, "the change is made, but this node could not read it back yet", {}};
-    const auto outstanding = parts_.cluster->await(epoch, limits::barrier_wait_max_ms);
-    if (!outstanding)
-        return Error{Errc::barrier_incomplete, "the change is made, but the cluster state cannot be reached to confirm that it holds", {}};
-    if (!outstanding->empty())
-        return Error{
-            Errc::barrier_incomplete, "the change is made, but " + std::to_string(outstanding->size()) + " node(s) have not confirmed it", {}};
+    const auto began_ns = parts_.clock->monotonic_ns();
+    BarrierOutcome outcome{epoch, 0, {}, {}, {}, false};
+    if (auto refreshed = refresh(); !refreshed) {
+        outcome.why = "this node could not read it back yet";
+    } else if (auto outstanding = parts_.cluster->await(epoch, limits::barrier_wait_max_ms); !outstanding) {
+        outcome.why = "the cluster state cannot be reached to confirm that it holds";
+    } else if (!outstanding->empty()) {
+        outcome.why = std::to_string(outstanding->size()) + " node(s) have not confirmed it";
+        outcome.outstanding = *std::move(outstanding);
+    }
+    outcome.waited_ms = (parts_.clock->monotonic_ns() - began_ns) / 1'000'000;
+    const std::string why = outcome.why;
+    if (parts_.barrier_ended) parts_.barrier_ended(std::move(outcome));
+    if (!why.empty()) return Error{Errc::barrier_incomplete, "the change is made, but " + why, {}};
     return success();
 }
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "server/app/barrier_audit.h"
 #include "server/app/consents.h"
 #include "server/app/data_plane.h"
 #include "server/app/snapshot.h"
@@ -29,6 +31,7 @@ class Governance {
         std::shared_ptr<ports::Cluster> cluster;
         std::shared_ptr<const policy::Vocabulary> vocabulary;
         std::shared_ptr<const Clock> clock;
+        std::function<void(BarrierOutcome)> barrier_ended = {};  // of every call of hold(); does not block. Empty: nobody asks
     };
     explicit Governance(Parts parts);
     ~Governance();

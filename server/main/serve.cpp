@@ -71,6 +71,7 @@ class Node {
         if (edge_) edge_->stop();
         if (gate_) gate_->stop();
         if (governance_) governance_->stop();
+        if (barriers_) barriers_->stop();
         if (log_) log_->close();
         if (journal_) journal_->close();
         if (flusher_) flusher_->stop();
@@ -121,7 +122,11 @@ class Node {
         else
             cluster_ = redis::make_cluster({config_.redis.host, config_.redis.port, config_.node.region, config_.node.name, config_.redis.lease_ms});
         vocabulary_ = policy::builtin_vocabulary();
-        governance_ = std::make_shared<app::Governance>(app::Governance::Parts{config_.node.region, catalog_, cluster_, vocabulary_, clock_});
+        barriers_ =
+            std::make_shared<app::BarrierAudit>(config_.node.name, postgres::make_audit_log(pool_, {crypto_, audit_signer_, clock_}), *metrics_);
+        governance_ = std::make_shared<app::Governance>(
+            app::Governance::Parts{config_.node.region, catalog_, cluster_, vocabulary_, clock_,
+                                   [barriers = barriers_](app::BarrierOutcome outcome) { barriers->record(std::move(outcome)); }});
         return governance_->load();
     }
 
@@ -249,6 +254,7 @@ class Node {
     std::unique_ptr<app::UsageFlusher> flusher_;
     std::shared_ptr<ports::Cluster> cluster_;
     std::shared_ptr<const policy::Vocabulary> vocabulary_;
+    std::shared_ptr<app::BarrierAudit> barriers_;
     std::shared_ptr<app::Governance> governance_;
     const std::shared_ptr<app::ShadowCounts> shadow_ = std::make_shared<app::ShadowCounts>();
     std::shared_ptr<app::UsageReports> reports_;

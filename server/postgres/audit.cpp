@@ -7,6 +7,22 @@ namespace {
 
 constexpr std::int64_t kAuditLock = 0x6c69636574617564;  // "licetaud"
 
+class PgAuditLog final : public ports::AuditLog {
+  public:
+    PgAuditLog(std::shared_ptr<Pool> pool, AuditSealing sealing) : pool_(std::move(pool)), sealing_(std::move(sealing)) {}
+
+    Status append(const std::vector<ports::AuditEntry>& entries) override {
+        return pool_->transact("append_audit", [&](pqxx::work& t) {
+            for (const auto& entry : entries) append_audit(t, sealing_, entry);
+            return Unit{};
+        });
+    }
+
+  private:
+    const std::shared_ptr<Pool> pool_;
+    const AuditSealing sealing_;
+};
+
 }  // namespace
 
 void append_audit(pqxx::work& t, const AuditSealing& sealing, const ports::AuditEntry& entry) {
@@ -26,6 +42,10 @@ void append_audit(pqxx::work& t, const AuditSealing& sealing, const ports::Audit
     line["hash"] = hash;
     line["signature"] = base64url(sealing.signer->sign(digest));
     t.exec_params("INSERT INTO audit (seq, line, hash) VALUES ($1, $2, $3)", sequence, line.dump(), hash);
+}
+
+std::shared_ptr<ports::AuditLog> make_audit_log(std::shared_ptr<Pool> pool, AuditSealing sealing) {
+    return std::make_shared<PgAuditLog>(std::move(pool), std::move(sealing));
 }
 
 }  // namespace licet::postgres
