@@ -40,8 +40,8 @@ std::string view_key(const CompiledProgram& p) {
             add(key, ref.policy);
             add(key, std::to_string(ref.policy_version));
             add(key, ref.rule);
-            party = party || reads(r.rule.constraint, LeftOperand::recipient);
-            hash = hash || std::any_of(r.rule.transforms.begin(), r.rule.transforms.end(), [](const Transform& t) { return keyed(t.kind); });
+            party = party || reads(r.rule->constraint, LeftOperand::recipient);
+            hash = hash || std::any_of(r.rule->transforms.begin(), r.rule->transforms.end(), [](const Transform& t) { return keyed(t.kind); });
         }
     }
     add(key, hash ? std::string_view(p.key_scope) : std::string_view{});
@@ -57,14 +57,16 @@ std::string view_key(const CompiledProgram& p) {
 void collect(const Constraint& c, CompiledProgram& into) {
     for (const auto& child : c.children) collect(child, into);
     if (c.kind != Constraint::Kind::leaf) return;
-    if (c.left == LeftOperand::event_type || c.left == LeftOperand::event_source) into.text_tests.push_back(&c);
+    if (c.left == LeftOperand::event_type) into.type_marks.add(c);
+    if (c.left == LeftOperand::event_source) into.source_marks.add(c);
     if (c.left != LeftOperand::event_time && c.left != LeftOperand::date_time) return;
     auto& marks = c.left == LeftOperand::date_time ? into.clock_marks : into.event_time_marks;
     for (const Moment& m : c.moments) marks.insert(marks.end(), {m.begin, m.end});
 }
 void collect(CompiledProgram& program) {
-    for (const auto* rules : {&program.prohibitions, &program.permissions})
-        for (const auto& r : *rules) collect(r.rule.constraint, program);
+    for (const auto& live : program.live)
+        for (const auto* rules : {&live.prohibitions, &live.permissions, &live.telling})
+            for (const auto& r : *rules) collect(r.rule->constraint, program);
     for (auto* marks : {&program.clock_marks, &program.event_time_marks}) {
         std::sort(marks->begin(), marks->end());
         marks->erase(std::unique(marks->begin(), marks->end()), marks->end());
@@ -125,6 +127,7 @@ Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, s
     const auto asked = entitlement.action.empty() ? delivery_action() : find_action(entitlement.action);
     if (!asked) return bad("/action", "expected an ODRL action");
     for (const auto& policy : policies) {
+        const std::size_t before = out->refs_.size();
         for (const Rule& rule : policy.document->rules) {
             if (!rule_matches(rule, entitlement, *asked)) continue;
             for (const Transform& t : rule.transforms) {
@@ -138,9 +141,12 @@ Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, s
             const auto index = static_cast<std::uint16_t>(out->refs_.size());
             out->refs_.push_back({policy.name, policy.version, rule.uid});
             out->uses_consent = out->uses_consent || reads(rule.constraint, LeftOperand::consent);
-            (rule.prohibition ? out->prohibitions : out->permissions).push_back({rule, index});
+            (rule.prohibition ? out->prohibitions : out->permissions).push_back({&rule, index});
         }
+        if (out->refs_.size() > before) out->documents.push_back(policy.document);
     }
+    for (const PurposeId purpose : out->purposes) out->live.push_back(find_live_rules(*out, purpose));
+    if (out->purposes.empty()) out->live.push_back(find_live_rules(*out, std::nullopt));
     collect(*out);
     out->view_key_ = view_key(*out);
     return std::shared_ptr<const Program>(std::move(out));

@@ -75,7 +75,7 @@ class ViewDecider final : public Decider {
         key_[8] = static_cast<char>((event.subject().none() ? 0 : 1) | static_cast<int>(event.data_kind()) << 1);
         add_marks(program_->clock_marks, now);
         add_marks(program_->event_time_marks, event.time());
-        if (!program_->text_tests.empty()) add_texts(event);
+        add_texts(event);
         key_ += event.static_attributes();
         const auto at = memo_.find(std::string_view(key_));
         if (at != memo_.end()) return at->second;
@@ -101,12 +101,14 @@ class ViewDecider final : public Decider {
         const std::uint32_t passed = marks_passed(marks, at);
         key_.append(reinterpret_cast<const char*>(&passed), sizeof passed);
     }
-    // Of type and source only the answers: sources may be as many as there are devices.
+    // Of type and source only what is compared with them: sources may be as many as there are devices.
     void add_texts(const event::StoredEvent& event) {
-        type_.clear();
-        if (!event::unescape_json(type_token(event.envelope()), type_)) type_.clear();
-        for (const Constraint* test : program_->text_tests)
-            key_ += static_cast<char>(evaluate_text(*test, test->left == LeftOperand::event_type ? std::string_view(type_) : event.source()));
+        if (!program_->type_marks.empty()) {
+            type_.clear();
+            if (!event::unescape_json(type_token(event.envelope()), type_)) type_.clear();
+            program_->type_marks.append(type_, key_);
+        }
+        program_->source_marks.append(event.source(), key_);
     }
 
     // Two bits per stated purpose (one pair when none is stated): 0 no, 1 yes, 2 unknown.

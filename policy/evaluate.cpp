@@ -64,16 +64,6 @@ Ternary evaluate_time(const Constraint& c, UtcMillis at) noexcept {
     }
 }
 
-// Types are parted by dots, sources as URIs are; a source's host and port are never cut.
-bool is_part_of(LeftOperand left, std::string_view part, std::string_view whole) noexcept {
-    if (!part.starts_with(whole)) return false;
-    if (part.size() == whole.size()) return true;
-    const char next = part[whole.size()], last = whole.back();
-    if (left == LeftOperand::event_type) return next == '.';
-    if (whole.starts_with("urn:")) return next == ':' || last == ':';
-    return next == '/' || next == '?' || next == '#' || last == '/';
-}
-
 Ternary evaluate_category(const Constraint& c, const Facts& f) {
     const auto present = [&](const std::string& r) {
         return has_term(f.categories, r) || std::find(f.field_categories.begin(), f.field_categories.end(), r) != f.field_categories.end();
@@ -126,11 +116,6 @@ Ternary evaluate_leaf(const Constraint& c, const Evaluation& e) {
 }
 
 }  // namespace
-
-Ternary evaluate_text(const Constraint& c, std::string_view value) noexcept {
-    if (value.empty()) return Ternary::unknown;
-    return compare(c, [&](const std::string& r) { return c.op == Operator::is_part_of ? is_part_of(c.left, value, r) : r == value; });
-}
 
 Ternary kleene_and(Ternary a, Ternary b) noexcept {
     if (a == Ternary::no || b == Ternary::no) return Ternary::no;
@@ -270,32 +255,34 @@ bool touches(const Transform& t, const event::Mapping& mapping, std::span<const 
     });
 }
 
-// One stated purpose (or none stated).
-Outcome decide_purpose(const CompiledProgram& program, const Facts& facts, std::optional<PurposeId> purpose, Ternary consent,
-                       const event::Mapping& mapping, std::span<const event::Span> spans) {
-    const Evaluation e{program, facts, purpose, consent};
-    for (const auto& p : program.prohibitions)
-        if (evaluate(p.rule.constraint, e) != Ternary::no) return {Reason::prohibited, p.index, {}};
+// Why nothing is permitted. Of the permissions that fail, the one that got past its purpose tells most.
+Outcome nearest(const LiveRules& live, const Evaluation& e) {
     Outcome out{Reason::no_permission, Decision::kNoRule, {}};
-    bool permitted = false, near = false;
-    for (const auto& p : program.permissions) {
-        if (evaluate(p.rule.constraint, e) == Ternary::yes) {
-            if (!permitted) out = {Reason::permitted, p.index, {}};
-            permitted = true;
-            for (const auto& t : p.rule.transforms) out.transforms.push_back(&t);
-        } else if (!permitted) {
-            // Of the permissions that fail, the one that got past its purpose tells most.
-            const Constraint* failing = first_failing(p.rule.constraint, e);
-            const bool past_purpose = failing != nullptr && (failing->kind != Constraint::Kind::leaf || failing->left != LeftOperand::purpose);
-            if (out.rule == Decision::kNoRule || (past_purpose && !near)) out = {reason_of(failing, e), p.index, {}};
-            near = near || past_purpose;
-        }
+    for (const auto& p : live.telling) {
+        const Constraint* failing = first_failing(p.rule->constraint, e);
+        const bool past_purpose = failing != nullptr && (failing->kind != Constraint::Kind::leaf || failing->left != LeftOperand::purpose);
+        if (out.rule == Decision::kNoRule || past_purpose) out = {reason_of(failing, e), p.index, {}};
+        if (past_purpose) break;
     }
-    if (!permitted) return out;
+    return out;
+}
+
+// One stated purpose (or none stated).
+Outcome decide_purpose(const CompiledProgram& program, const LiveRules& live, const Evaluation& e, const event::Mapping& mapping,
+                       std::span<const event::Span> spans) {
+    for (const auto& p : live.prohibitions)
+        if (evaluate(p.rule->constraint, e) != Ternary::no) return {Reason::prohibited, p.index, {}};
+    Outcome out;
+    for (const auto& p : live.permissions) {
+        if (evaluate(p.rule->constraint, e) != Ternary::yes) continue;
+        if (out.reason != Reason::permitted) out = {Reason::permitted, p.index, {}};
+        for (const auto& t : p.rule->transforms) out.transforms.push_back(&t);
+    }
+    if (out.reason != Reason::permitted) return nearest(live, e);
     const bool transforms =
         std::any_of(out.transforms.begin(), out.transforms.end(), [&](const Transform* t) { return touches(*t, mapping, spans); });
-    if (const Reason licence = check_licence(program, facts, purpose, transforms); licence != Reason::permitted) return {licence, out.rule, {}};
-    if (const Reason transfer = check_transfer(program, facts); transfer != Reason::permitted) return {transfer, out.rule, {}};
+    if (const Reason licence = check_licence(program, e.facts, e.purpose, transforms); licence != Reason::permitted) return {licence, out.rule, {}};
+    if (const Reason transfer = check_transfer(program, e.facts); transfer != Reason::permitted) return {transfer, out.rule, {}};
     return out;
 }
 
@@ -305,10 +292,13 @@ Outcome decide_static(const CompiledProgram& program, const Facts& facts, std::s
                       std::span<const event::Span> spans) {
     // An event that names nobody needs nobody's consent.
     const auto consent_of = [&](std::size_t i) { return facts.names_subject ? consent[i] : Ternary::yes; };
-    if (program.purposes.empty()) return decide_purpose(program, facts, std::nullopt, consent_of(0), mapping, spans);
+    const auto decide_one = [&](std::size_t i, std::optional<PurposeId> purpose) {
+        return decide_purpose(program, program.live[i], {program, facts, purpose, consent_of(i)}, mapping, spans);
+    };
+    if (program.purposes.empty()) return decide_one(0, std::nullopt);
     Outcome out;
     for (std::size_t i = 0; i < program.purposes.size(); ++i) {
-        Outcome one = decide_purpose(program, facts, program.purposes[i], consent_of(i), mapping, spans);
+        Outcome one = decide_one(i, program.purposes[i]);
         if (one.reason != Reason::permitted) return one;
         if (i == 0)
             out = std::move(one);

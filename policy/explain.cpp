@@ -23,15 +23,15 @@ json leaves(const Constraint& c, const Evaluation& e) {
 
 json rule_json(const CompiledProgram& p, const CompiledRule& rule, const Evaluation& e) {
     const auto& ref = p.refs_[rule.index];
-    const Ternary value = evaluate(rule.rule.constraint, e);
+    const Ternary value = evaluate(rule.rule->constraint, e);
     json out{{"policy", ref.policy},
              {"version", ref.policy_version},
              {"rule", ref.rule},
-             {"kind", rule.rule.prohibition ? "prohibition" : "permission"},
+             {"kind", rule.rule->prohibition ? "prohibition" : "permission"},
              {"value", name(value)},
-             {"applies", rule.rule.prohibition ? value != Ternary::no : value == Ternary::yes},
-             {"constraints", leaves(rule.rule.constraint, e)}};
-    if (const Constraint* failing = first_failing(rule.rule.constraint, e)) out["firstFailing"] = failing->pointer;
+             {"applies", rule.rule->prohibition ? value != Ternary::no : value == Ternary::yes},
+             {"constraints", leaves(rule.rule->constraint, e)}};
+    if (const Constraint* failing = first_failing(rule.rule->constraint, e)) out["firstFailing"] = failing->pointer;
     return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,13 +10,21 @@
 
 #include "policy/document_model.h"
 #include "policy/engine.h"
+#include "policy/text_marks.h"
 #include "policy/transform_apply.h"
 
 namespace licet::policy {
 
 struct CompiledRule {
-    Rule rule;
+    const Rule* rule;     // in one of CompiledProgram::documents
     std::uint16_t index;  // into Program::rules()
+};
+
+// The rules that can matter for one stated purpose, in the order of Program::rules(): those whose constraint is false whatever the event, for the
+// purpose or the recipient is another, are left out.
+struct LiveRules {
+    std::vector<CompiledRule> prohibitions, permissions;
+    std::vector<CompiledRule> telling;  // permissions that may give the reason when none applies
 };
 
 class CompiledProgram final : public Program {
@@ -24,13 +33,15 @@ class CompiledProgram final : public Program {
     std::span<const RuleRef> rules() const noexcept override { return refs_; }
 
     Entitlement entitlement;
-    std::string key_scope;                                // "contract/<name>" or "shared/<name>"
-    std::vector<PurposeId> purposes;                      // stated
-    bool uses_consent = false;                            // some rule asks for consent
+    std::string key_scope;            // "contract/<name>" or "shared/<name>"
+    std::vector<PurposeId> purposes;  // stated
+    bool uses_consent = false;        // some rule asks for consent
+    std::vector<std::shared_ptr<const PolicyDocument>> documents;
     std::vector<CompiledRule> permissions, prohibitions;  // matching target, assignee and action
+    std::vector<LiveRules> live;                          // of each stated purpose; of none stated: one
     // What else of an event, and of the moment, some rule's constraints read: equal answers to these, equal decisions.
     std::vector<UtcMillis> clock_marks, event_time_marks;  // where a comparison with the moment, or the event's time, changes; sorted
-    std::vector<const Constraint*> text_tests;             // comparisons with the event's type or source; within the rules above
+    TextMarks type_marks, source_marks;                    // what the event's type and source are compared with
     std::vector<std::shared_ptr<const event::Mapping>> mappings;
     std::shared_ptr<const Vocabulary> vocabulary;
     std::vector<RuleRef> refs_;
@@ -58,8 +69,6 @@ struct Facts {
 [[nodiscard]] Facts facts_of(const event::StoredEvent& event, const event::Mapping& mapping, UtcMillis now);
 // The CloudEvents type as it stands in the envelope: the JSON string token; empty when there is none.
 [[nodiscard]] std::string_view type_token(std::string_view envelope) noexcept;
-// A comparison with the event's type or source.
-[[nodiscard]] Ternary evaluate_text(const Constraint& leaf, std::string_view value) noexcept;
 
 // Kleene logic: unknown and false = false, unknown or true = true.
 [[nodiscard]] Ternary kleene_and(Ternary a, Ternary b) noexcept;
@@ -73,6 +82,8 @@ struct Evaluation {
     Ternary consent = Ternary::unknown;
 };
 [[nodiscard]] Ternary evaluate(const Constraint& constraint, const Evaluation& with);
+// What is settled before any event: policy/live_rules.cpp.
+[[nodiscard]] LiveRules find_live_rules(const CompiledProgram& program, std::optional<PurposeId> purpose);
 // The first leaf (in document order) that keeps the constraint from being true; null when it is true.
 [[nodiscard]] const Constraint* first_failing(const Constraint& constraint, const Evaluation& with);
 
