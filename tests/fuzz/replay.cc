@@ -1,6 +1,9 @@
 // Runs a fuzz target without libFuzzer: on the files given, or on its seeds and on so many mutations of them. The mutations are the same in every run
-// unless LICET_FUZZ_SEED says otherwise; LICET_FUZZ_RUNS sets their number. An input that breaks the target is printed in hex.
+// unless LICET_FUZZ_SEED says otherwise; LICET_FUZZ_RUNS sets their number, or LICET_FUZZ_SECONDS how long they go on. An input that breaks the
+// target is printed in hex.
 #include <unistd.h>
+#include <chrono>
+#include <climits>
 #include <csignal>
 #include <fstream>
 #include <iostream>
@@ -102,7 +105,9 @@ int main(int count, char** files) {
     const auto seeds = licet::fuzz::seeds();
     for (const auto& seed : seeds) run(seed);
     Mutator mutator(seeds, static_cast<unsigned>(number("LICET_FUZZ_SEED", 1)));
-    const long runs = number("LICET_FUZZ_RUNS", kRuns);
-    for (long i = 0; i < runs; ++i) run(mutator.next());
+    const long seconds = number("LICET_FUZZ_SECONDS", 0), most = number("LICET_FUZZ_RUNS", seconds > 0 ? LONG_MAX : kRuns);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    long runs = 0;
+    for (; runs < most && (seconds <= 0 || std::chrono::steady_clock::now() < end); ++runs) run(mutator.next());
     std::cout << seeds.size() << " seeds and " << runs << " mutations\n";
 }
