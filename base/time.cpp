@@ -109,4 +109,19 @@ std::string format_rfc3339(UtcMillis at) {
     return buffer;
 }
 
+std::string format_http_date(UtcMillis at) {
+    using namespace std::chrono;
+    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const sys_time<milliseconds> time{milliseconds{at.value}};
+    const auto day = floor<days>(time);
+    const year_month_day date{day};
+    const hh_mm_ss<seconds> clock{floor<seconds>(time - day)};
+    char buffer[40];
+    std::snprintf(buffer, sizeof buffer, "%s, %02u %s %04d %02d:%02d:%02d GMT", kDays[weekday{day}.c_encoding()], static_cast<unsigned>(date.day()),
+                  kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()), static_cast<int>(clock.hours().count()),
+                  static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
+    return buffer;
+}
+
 }  // namespace licet

@@ -21,6 +21,8 @@ struct UtcMillis {
 [[nodiscard]] std::optional<UtcMillis> parse_date(std::string_view text) noexcept;
 // "2026-01-02T03:04:05.678Z".
 [[nodiscard]] std::string format_rfc3339(UtcMillis at);
+// IMF-fixdate, as HTTP's Date (RFC 9110, section 5.6.7): "Fri, 02 Jan 2026 03:04:05 GMT".
+[[nodiscard]] std::string format_http_date(UtcMillis at);
 
 // The only sources of time; passed in, so that tests own it. Thread-safe.
 class Clock {

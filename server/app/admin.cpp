@@ -70,6 +70,11 @@ Result<Reply> Admin::held(const Result<ports::Changed>& changed, json body, int 
     return Reply{status, std::move(body)};
 }
 
+Result<std::uint64_t> Admin::configuration_epoch() const {
+    const auto epochs = parts_.catalog->epochs();
+    return epochs ? Result<std::uint64_t>(epochs->global) : epochs.error();
+}
+
 Result<Reply> Admin::put_region(const Actor& actor, const std::string& name, const json& body) {
     if (auto error = only_where_authored()) return *error;
     if (auto error = check_name(name)) return *error;
@@ -77,7 +82,7 @@ Result<Reply> Admin::put_region(const Actor& actor, const std::string& name, con
     const ports::Region region{name, fields.text("endpoint", 512)};
     if (!valid_endpoint(region.endpoint)) fields.fail("endpoint", "expected an https:// URL without query, fragment or a slash at the end");
     if (auto error = fields.finish()) return *error;
-    return held(parts_.catalog->put_region(region, {actor.client, "region.put", name, body}), ports::to_json(region));
+    return held(parts_.catalog->put_region(region, {actor.client, "region.put", name, body, actor.only_at}), ports::to_json(region));
 }
 Result<Reply> Admin::list_regions() const {
     const auto all = parts_.catalog->configuration();
@@ -114,7 +119,7 @@ Result<Reply> Admin::put_product(const Actor& actor, const std::string& name, co
                 return Error{Errc::invalid_document, "unknown DPV personal-data category", "/mapping/fields/" + std::to_string(i) + "/category"};
         stored = event::to_json(*parsed);
     }
-    const auto changed = parts_.catalog->put_product(product, stored, {actor.client, "product.put", name, body});
+    const auto changed = parts_.catalog->put_product(product, stored, {actor.client, "product.put", name, body, actor.only_at});
     auto reply = held(changed, {});
     if (!reply) return reply;
     const json epoch = reply->body["epoch"];
@@ -140,7 +145,7 @@ Result<Reply> Admin::put_party(const Actor& actor, const std::string& name, cons
     for (std::size_t i = 0; i < party.collections.size(); ++i)
         if (!valid_slug(party.collections[i])) fields.fail("collections/" + std::to_string(i), "expected a name");
     if (auto error = fields.finish()) return *error;
-    return held(parts_.catalog->put_party(party, {actor.client, "party.put", name, body}), ports::to_json(party));
+    return held(parts_.catalog->put_party(party, {actor.client, "party.put", name, body, actor.only_at}), ports::to_json(party));
 }
 Result<Reply> Admin::list_parties() const {
     const auto all = parts_.catalog->configuration();
@@ -192,7 +197,7 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
         if (!parts_.vocabulary->is_transfer_tool(c.transfer_tools[i]))
             fields.fail("transferTools/" + std::to_string(i), "expected a GDPR Art. 46 tool, eu-gdpr:A46-...");
     if (auto error = fields.finish()) return *error;
-    return held(parts_.catalog->put_contract(c, {actor.client, "contract.put", name, body}), ports::to_json(c));
+    return held(parts_.catalog->put_contract(c, {actor.client, "contract.put", name, body, actor.only_at}), ports::to_json(c));
 }
 Result<Reply> Admin::list_contracts() const {
     const auto all = parts_.catalog->configuration();

@@ -21,6 +21,7 @@ struct Actor {
     std::string client;
     std::string party;
     std::vector<std::string> roles;
+    std::optional<std::uint64_t> only_at = {};  // see ports::AuditEntry
 };
 
 // Whether the pointers of mistakes start with the number of the record.
@@ -51,6 +52,9 @@ class Admin {
     explicit Admin(Parts parts) : parts_(std::move(parts)) {}
 
     using json = nlohmann::json;
+    // The part of the governance epoch that moves with the configuration, as the catalog has it.
+    [[nodiscard]] Result<std::uint64_t> configuration_epoch() const;
+
     [[nodiscard]] Result<Reply> put_region(const Actor& actor, const std::string& name, const json& body);
     [[nodiscard]] Result<Reply> get_region(const std::string& name) const;
     [[nodiscard]] Result<Reply> list_regions() const;

@@ -93,7 +93,7 @@ Result<Reply> Admin::put_policy(const Actor& actor, const std::string& name, con
     if (!configuration) return configuration.error();
     json findings = policy_findings(*check.document, name, *configuration, snapshot->vocabulary());
     const json detail{{"sha256", hex(parts_.crypto->sha256(as_bytes(text)))}};
-    const auto changed = parts_.catalog->add_policy_version(name, *document, {actor.client, "policy.put", name, detail});
+    const auto changed = parts_.catalog->add_policy_version(name, *document, {actor.client, "policy.put", name, detail, actor.only_at});
     return held(changed, {{"name", name}, {"version", changed ? changed->number : 0}, {"state", "draft"}, {"findings", std::move(findings)}}, 201);
 }
 Result<Reply> Admin::list_policies() const {

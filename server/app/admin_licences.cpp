@@ -23,7 +23,7 @@ Result<Reply> Admin::put_licence(const Actor& actor, const std::string& name, co
     licence.prohibits = fields.texts("prohibits", 16);
     if (auto error = fields.finish()) return *error;
     if (const auto read = own_licence(licence); !read) return read.error();
-    const auto changed = parts_.catalog->put_licence(licence, {actor.client, "licence.put", name, body});
+    const auto changed = parts_.catalog->put_licence(licence, {actor.client, "licence.put", name, body, actor.only_at});
     if (changed) licence.version = changed->number;
     return held(changed, ports::to_json(licence));
 }

@@ -65,6 +65,7 @@ Pistache::Async::Promise<ssize_t> send(http::ResponseWriter& response, const Ans
     response.headers().add(std::make_shared<TextHeader>("Licet-Request-Id", request_id));
     response.headers().add(std::make_shared<TextHeader>("Content-Type", answer.content_type));
     response.headers().add(std::make_shared<TextHeader>("Cache-Control", "no-store"));
+    if (!answer.etag.empty()) response.headers().add(std::make_shared<TextHeader>("ETag", answer.etag));
     if (!allow.empty()) response.headers().add(std::make_shared<TextHeader>("Allow", allow));
     if (answer.status == 503) response.headers().add(std::make_shared<TextHeader>("Retry-After", "1"));
     if (answer.status == 401) response.headers().add(std::make_shared<TextHeader>("WWW-Authenticate", "Bearer"));
@@ -151,7 +152,7 @@ class RunningControl final : public Control {
         if (found.route == nullptr)
             return found.allow.empty() ? refuse({Errc::not_found, "no such resource", {}})
                                        : refuse({Errc::method_not_allowed, "allowed here: " + found.allow, {}}, found.allow);
-        Call call{services_, {}, std::move(found.path), {}, header("Content-Type"), request.body()};
+        Call call{services_, {}, std::move(found.path), {}, header("Content-Type"), header("If-Match"), request.body()};
         if (auto error = authorise(*found.route, header("Licet-Client"), call)) return refuse(*error);
         if (auto error = query_of(request, *found.route, call)) return refuse(*error);
         if (const auto name = call.path.find("name"); name != call.path.end() && !valid_slug(name->second))

@@ -12,6 +12,9 @@ using app::Admin;
 using app::Reply;
 using nlohmann::json;
 
+constexpr std::size_t kEtagBytes = 16;
+constexpr int kConditionalAttempts = 8;
+
 Result<Answer> answer(Result<Reply> reply) {
     if (!reply) return reply.error();
     return Answer{reply->status, "application/json", reply->body.dump()};
@@ -54,10 +57,45 @@ Result<Answer> finance_usage(Call& call) {
     return Answer{200, "application/json", app::to_json(*report).dump()};
 }
 
-template <Result<Reply> (Admin::*Put)(const app::Actor&, const std::string&, const json&)>
+// RFC 9110, section 8.8.3: a strong validator of one entry, made of its representation.
+std::string etag_of(const Call& call, const json& body) {
+    const auto digest = call.services.crypto->sha256(as_bytes(body.dump()));
+    return '"' + base64url(std::span(digest).first(kEtagBytes)) + '"';
+}
+
+// RFC 9110, section 13.1.1: one of the listed validators, compared strongly; "*" is anything that is there.
+bool matches(std::string_view if_match, std::string_view etag) {
+    for (;;) {
+        const auto comma = if_match.find(',');
+        auto one = if_match.substr(0, comma);
+        while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+        while (!one.empty() && (one.back() == ' ' || one.back() == '\t')) one.remove_suffix(1);
+        if (one == "*" || one == etag) return true;
+        if (comma == std::string_view::npos) return false;
+        if_match.remove_prefix(comma + 1);
+    }
+}
+
+template <Result<Reply> (Admin::*Put)(const app::Actor&, const std::string&, const json&), Result<Reply> (Admin::*Get)(const std::string&) const>
 Result<Answer> put(Call& call) {
     auto body = body_of(call);
-    return body ? answer((call.services.admin.get()->*Put)(call.actor, call.path["name"], *body)) : Result<Answer>(body.error());
+    if (!body) return body.error();
+    auto& admin = *call.services.admin;
+    const auto& name = call.path["name"];
+    if (call.if_match.empty()) return answer((admin.*Put)(call.actor, name, *body));
+    // Read, compared, and written only if nothing has changed meanwhile; what changed may have been another entry: again.
+    for (int attempt = 0; attempt < kConditionalAttempts; ++attempt) {
+        const auto epoch = admin.configuration_epoch();
+        if (!epoch) return epoch.error();
+        const auto current = (admin.*Get)(name);
+        if (!current && current.error().code != Errc::not_found) return current.error();
+        if (!current || !matches(call.if_match, etag_of(call, current->body)))
+            return Error{Errc::precondition_failed, "the entry is not what If-Match names: read it again", "header:If-Match"};
+        call.actor.only_at = *epoch;
+        auto done = (admin.*Put)(call.actor, name, *body);
+        if (done || done.error().code != Errc::precondition_failed) return answer(std::move(done));
+    }
+    return Error{Errc::conflict, "the configuration changes too fast for a conditional change: try again", "header:If-Match"};
 }
 template <Result<Reply> (Admin::*Post)(const app::Actor&, const json&)>
 Result<Answer> post(Call& call) {
@@ -70,7 +108,10 @@ Result<Answer> act(Call& call) {
 }
 template <Result<Reply> (Admin::*Get)(const std::string&) const>
 Result<Answer> get(Call& call) {
-    return answer((call.services.admin.get()->*Get)(call.path["name"]));
+    auto reply = (call.services.admin.get()->*Get)(call.path["name"]);
+    if (!reply) return reply.error();
+    auto etag = etag_of(call, reply->body);
+    return Answer{reply->status, "application/json", reply->body.dump(), std::move(etag)};
 }
 template <Result<Reply> (Admin::*List)() const>
 Result<Answer> list(Call& call) {
@@ -89,19 +130,19 @@ const std::vector<Route>& table() {
 
         {"GET", "/v1/admin/regions", {"admin"}, {}, list<&Admin::list_regions>},
         {"GET", "/v1/admin/regions/{name}", {"admin"}, {}, get<&Admin::get_region>},
-        {"PUT", "/v1/admin/regions/{name}", {"admin"}, {}, put<&Admin::put_region>},
+        {"PUT", "/v1/admin/regions/{name}", {"admin"}, {}, put<&Admin::put_region, &Admin::get_region>},
         {"GET", "/v1/admin/products", {"admin", "producer"}, {}, list<&Admin::list_products>},
         {"GET", "/v1/admin/products/{name}", {"admin", "producer"}, {}, get<&Admin::get_product>},
-        {"PUT", "/v1/admin/products/{name}", {"admin"}, {}, put<&Admin::put_product>},
+        {"PUT", "/v1/admin/products/{name}", {"admin"}, {}, put<&Admin::put_product, &Admin::get_product>},
         {"GET", "/v1/admin/parties", {"admin"}, {}, list<&Admin::list_parties>},
         {"GET", "/v1/admin/parties/{name}", {"admin"}, {}, get<&Admin::get_party>},
-        {"PUT", "/v1/admin/parties/{name}", {"admin"}, {}, put<&Admin::put_party>},
+        {"PUT", "/v1/admin/parties/{name}", {"admin"}, {}, put<&Admin::put_party, &Admin::get_party>},
         {"GET", "/v1/admin/contracts", {"admin", "finance"}, {}, list<&Admin::list_contracts>},
         {"GET", "/v1/admin/contracts/{name}", {"admin", "finance"}, {}, get<&Admin::get_contract>},
-        {"PUT", "/v1/admin/contracts/{name}", {"admin"}, {}, put<&Admin::put_contract>},
+        {"PUT", "/v1/admin/contracts/{name}", {"admin"}, {}, put<&Admin::put_contract, &Admin::get_contract>},
         {"GET", "/v1/admin/licences", {"admin", "policy", "dpo", "auditor"}, {}, list<&Admin::list_licences>},
         {"GET", "/v1/admin/licences/{name}", {"admin", "policy", "dpo", "auditor"}, {}, get<&Admin::get_licence>},
-        {"PUT", "/v1/admin/licences/{name}", {"admin", "policy"}, {}, put<&Admin::put_licence>},
+        {"PUT", "/v1/admin/licences/{name}", {"admin", "policy"}, {}, put<&Admin::put_licence, &Admin::get_licence>},
         {"GET", "/v1/admin/clients", {"admin"}, {}, list<&Admin::list_clients>},
         {"POST", "/v1/admin/clients", {"admin"}, {}, post<&Admin::create_client>},
         {"GET", "/v1/admin/clients/{name}", {"admin"}, {}, get<&Admin::get_client>},
@@ -110,7 +151,7 @@ const std::vector<Route>& table() {
 
         {"GET", "/v1/admin/policies", {"admin", "policy", "dpo"}, {}, list<&Admin::list_policies>},
         {"GET", "/v1/admin/policies/{name}", {"admin", "policy", "dpo"}, {}, get<&Admin::get_policy>},
-        {"PUT", "/v1/admin/policies/{name}", {"admin", "policy"}, {}, put<&Admin::put_policy>},
+        {"PUT", "/v1/admin/policies/{name}", {"admin", "policy"}, {}, put<&Admin::put_policy, &Admin::get_policy>},
         {"POST",
          "/v1/admin/policies/{name}/versions/{version}/activate",
          {"admin", "policy"},

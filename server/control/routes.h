@@ -18,6 +18,7 @@ struct Call {
     std::map<std::string, std::string> path;   // parameters of the template
     std::map<std::string, std::string> query;  // decoded
     std::string content_type;
+    std::string if_match;
     std::string body;
 };
 
@@ -25,6 +26,7 @@ struct Answer {
     int status = 200;
     std::string content_type = "application/json";
     std::string body;
+    std::string etag = {};
 };
 
 struct Route {

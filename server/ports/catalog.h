@@ -132,6 +132,8 @@ struct AuditEntry {
     std::string action;  // e.g. "contract.put"
     std::string target;  // name of what was changed; never a data subject
     nlohmann::json detail;
+    // The change is made only while the configuration is at this global epoch, else refused with precondition_failed; for configuration only.
+    std::optional<std::uint64_t> only_at = {};
 };
 
 struct Changed {

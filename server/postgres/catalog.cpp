@@ -296,6 +296,8 @@ class PgCatalog final : public Catalog {
     Result<Changed> global(const char* what, const AuditEntry& audit, Change&& change) {
         return pool_->transact(what, [&](pqxx::work& t) {
             append_audit(t, sealing_, audit);  // first: its lock puts changes in one order
+            if (audit.only_at && read_epochs(t).global != *audit.only_at)
+                throw Refused{{Errc::precondition_failed, "the configuration has changed since", "header:If-Match"}};
             Changed changed;
             change(t, changed);
             found(t.exec("UPDATE global_epoch SET value = value + 1"), "this region does not author the configuration");

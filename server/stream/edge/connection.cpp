@@ -144,7 +144,7 @@ Task<bool> Connection::answer(Response response) {
     log_request(response.status, response.body.size());
     release_body();
     deadline(shard_.options.timeouts.body_ms + static_cast<int>(response.body.size() / kSlowestAnswerBytesPerMs));
-    const bool sent = co_await send(serialise(response, request_id_, keep_alive_, head_only_));
+    const bool sent = co_await send(serialise(response, common_headers(shard_.services.clock->utc_now(), request_id_), keep_alive_, head_only_));
     if (sent && cut) co_await drain();
     co_return sent;
 }

@@ -53,7 +53,6 @@ asio::awaitable<Result<Response>> Forwarder::forward(ForwardRequest in, std::sha
     request.set(http::field::connection, "keep-alive");
     if (!in.content_type.empty()) request.set(http::field::content_type, in.content_type);
     if (!in.if_match.empty()) request.set(http::field::if_match, in.if_match);
-    if (!in.idempotency_key.empty()) request.set("Idempotency-Key", in.idempotency_key);
     request.set("Licet-Boot-Secret", boot_secret_);
     if (!in.client.empty()) request.set("Licet-Client", in.client);
     request.set("Licet-Request-Id", in.request_id);

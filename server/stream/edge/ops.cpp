@@ -59,7 +59,7 @@ asio::awaitable<void> serve(std::shared_ptr<tcp::socket> socket, Ops& ops, [[may
     if (!error) {
         const auto method = parser.get().method();
         const auto response = respond(ops, method, std::string(parser.get().target()));
-        const std::string bytes = serialise(response, {}, false, method == http::verb::head);
+        const std::string bytes = serialise(response, common_headers(ops.services.clock->utc_now(), {}), false, method == http::verb::head);
         co_await asio::async_write(*socket, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
         socket->shutdown(tcp::socket::shutdown_send, error);
     }

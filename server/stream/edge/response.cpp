@@ -36,13 +36,19 @@ Response problem(const Error& error, std::string_view request_id, const json& me
     return out;
 }
 
-std::string serialise(const Response& r, std::string_view request_id, bool keep_alive, bool head_only) {
+std::string common_headers(UtcMillis now, std::string_view request_id) {
+    std::string out = "Date: " + format_http_date(now) + "\r\n";
+    if (!request_id.empty()) out += "Licet-Request-Id: " + std::string(request_id) + "\r\n";
+    return out;
+}
+
+std::string serialise(const Response& r, std::string_view common, bool keep_alive, bool head_only) {
     std::string out = "HTTP/1.1 " + std::to_string(r.status) + " ";
     out += boost::beast::http::obsolete_reason(static_cast<boost::beast::http::status>(r.status));
     out += "\r\n";
     if (!r.content_type.empty()) out += "Content-Type: " + r.content_type + "\r\n";
     for (const auto& [name, value] : r.headers) out += name + ": " + value + "\r\n";
-    if (!request_id.empty()) out += "Licet-Request-Id: " + std::string(request_id) + "\r\n";
+    out += common;
     out += "Content-Length: " + std::to_string(r.body.size()) + "\r\n";
     const bool upgrade = r.status == 426;
     out += keep_alive && !r.close ? "Connection: keep-alive" : "Connection: close";

@@ -162,7 +162,6 @@ Task<bool> Connection::forward() {
     out.target = target_.path + (target_.raw_query.empty() ? "" : "?" + target_.raw_query);
     out.content_type = forwarded_type(header("Content-Type"));
     out.if_match = header("If-Match");
-    out.idempotency_key = header("Idempotency-Key");
     out.request_id = request_id_;
     if (!co_await read_body(open ? 0 : limits::control_body_max_bytes)) co_return false;
     timer_.cancel();

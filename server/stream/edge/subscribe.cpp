@@ -172,7 +172,7 @@ Task<bool> Connection::subscribe(const std::string& name) {
 void Connection::hand_over(ReadRequest read) {
     read.keep_alive = keep_alive_;
     read.head_only = head_only_;
-    read.extra_headers = "Licet-Request-Id: " + request_id_ + "\r\n";
+    read.extra_headers = common_headers(shard_.services.clock->utc_now(), request_id_);
     if (!read.websocket_accept.empty()) log_request(101, 0);
     timer_.cancel();
     taken_ = true;

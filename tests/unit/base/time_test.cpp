@@ -4,6 +4,13 @@
 
 using namespace licet;
 
+TEST_CASE("HTTP's own form of a moment") {
+    CHECK(format_http_date({784'111'777'000}) == "Sun, 06 Nov 1994 08:49:37 GMT");  // the example of RFC 9110
+    CHECK(format_http_date({784'111'777'999}) == "Sun, 06 Nov 1994 08:49:37 GMT");
+    CHECK(format_http_date(parse_rfc3339("2024-02-29T23:59:59.999Z").value()) == "Thu, 29 Feb 2024 23:59:59 GMT");
+    CHECK(format_http_date({0}) == "Thu, 01 Jan 1970 00:00:00 GMT");
+}
+
 TEST_CASE("RFC 3339: offsets, fractions and the leap second") {
     const auto at = [](const char* text) { return parse_rfc3339(text).value_or(UtcMillis{-1}).value; };
     CHECK(at("1970-01-01T00:00:00Z") == 0);
