@@ -1,95 +1,141 @@
 #include "policy/consent_index.h"
 
+#include <algorithm>
+
 namespace licet::policy {
-
-// Open addressing; a slot's key is written once, before its state is published. The set is guarded by a sequence number per slot (even: stable), so
-// that a reader never sees half of one set and half of another.
-struct ConsentIndex::Table {
-    struct Slot {
-        std::atomic<std::uint32_t> sequence{0};  // 0: free
-        SubjectKey key;
-        std::array<std::atomic<std::uint64_t>, PurposeSet::word_count> words{};
-    };
-    explicit Table(std::size_t capacity) : slots(capacity), mask(capacity - 1) {}
-
-    Slot* find(const SubjectKey& key) noexcept {
-        for (std::size_t i = key.low64() & mask;; i = (i + 1) & mask) {
-            Slot& slot = slots[i];
-            if (slot.sequence.load(std::memory_order_acquire) == 0) return nullptr;
-            if (slot.key == key) return &slot;
-        }
-    }
-    void put(const SubjectKey& key, const PurposeSet& purposes) noexcept {
-        std::size_t i = key.low64() & mask;
-        while (slots[i].sequence.load(std::memory_order_relaxed) != 0 && slots[i].key != key) i = (i + 1) & mask;
-        Slot& slot = slots[i];
-        const auto before = slot.sequence.load(std::memory_order_relaxed);
-        if (before == 0) {
-            slot.key = key;
-            for (std::size_t w = 0; w < PurposeSet::word_count; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
-            slot.sequence.store(2, std::memory_order_release);
-            used.fetch_add(1, std::memory_order_relaxed);
-            return;
-        }
-        slot.sequence.store(before + 1, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_release);
-        for (std::size_t w = 0; w < PurposeSet::word_count; ++w) slot.words[w].store(purposes.words()[w], std::memory_order_relaxed);
-        const auto after = before + 2;
-        slot.sequence.store(after == 0 ? 2 : after, std::memory_order_release);
-    }
-
-    std::vector<Slot> slots;
-    const std::size_t mask;
-    std::atomic<std::size_t> used{0};
-};
-
 namespace {
 
-std::size_t power_of_two(std::size_t at_least) {
-    std::size_t n = 1024;
-    while (n < at_least) n *= 2;
-    return n;
-}
+constexpr std::size_t kStaleMomentsMin = 1024;
 
 }  // namespace
 
-ConsentIndex::ConsentIndex(std::size_t expected_records) : table_(nullptr) {
-    tables_.push_back(std::make_unique<Table>(power_of_two(expected_records * 2)));
-    table_.store(tables_.back().get(), std::memory_order_release);
-}
-ConsentIndex::~ConsentIndex() = default;
-
-PurposeSet ConsentIndex::valid_purposes(const SubjectKey& subject) const noexcept {
-    Table* const table = table_.load(std::memory_order_acquire);
-    Table::Slot* slot = table->find(subject);
-    if (slot == nullptr) return {};
-    for (;;) {
-        const auto before = slot->sequence.load(std::memory_order_acquire);
-        PurposeSet::Words words;
-        for (std::size_t w = 0; w < PurposeSet::word_count; ++w) words[w] = slot->words[w].load(std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_acquire);
-        if ((before & 1) == 0 && slot->sequence.load(std::memory_order_relaxed) == before) return PurposeSet::of(words);
-    }
+PurposeSet ConsentIndex::valid_purposes(const SubjectKey& subject, UtcMillis now) const noexcept {
+    const std::int64_t at = std::max(now.value, ended_.load(std::memory_order_acquire));
+    return table_
+        .read(subject,
+              [&](Value value) {
+                  // Endings may be taken for another subject while they are read, which the table then notices: but they must not lead in circles.
+                  for (std::size_t steps = 0; (value & kEnding) != 0; ++steps) {
+                      if (steps > PurposeSet::capacity) return PurposeSet{};
+                      const Ending& ending = endings_[value & ~kEnding];
+                      value = at < ending.until.load(std::memory_order_acquire) ? ending.before.load(std::memory_order_acquire)
+                                                                                : ending.after.load(std::memory_order_acquire);
+                  }
+                  return sets_.read(value);
+              })
+        .value_or(PurposeSet{});
 }
 
+void ConsentIndex::set_steps(const SubjectKey& subject, std::span<const ConsentStep> steps) {
+    while (!steps.empty() && steps.front().until.value <= ended_.load(std::memory_order_relaxed)) steps = steps.subspan(1);
+    put(subject, store(steps));
+}
 void ConsentIndex::set(const SubjectKey& subject, const PurposeSet& purposes) {
-    Table* const table = tables_.back().get();
-    if ((table->used.load(std::memory_order_relaxed) + 1) * 2 > table->slots.size() && table->find(subject) == nullptr) {
-        auto larger = std::make_unique<Table>(table->slots.size() * 2);
-        for (auto& slot : table->slots) {
-            if (slot.sequence.load(std::memory_order_relaxed) == 0) continue;
-            PurposeSet::Words words;
-            for (std::size_t w = 0; w < PurposeSet::word_count; ++w) words[w] = slot.words[w].load(std::memory_order_relaxed);
-            larger->put(slot.key, PurposeSet::of(words));
+    const ConsentStep step{ConsentStep::forever, purposes};
+    set_steps(subject, {&step, 1});
+}
+
+void ConsentIndex::set_related(std::span<const std::pair<SubjectKey, PurposeSet>> entries) {
+    related_changes_.fetch_add(1, std::memory_order_relaxed);  // the entries' own stores are not seen without it
+    for (const auto& [key, purposes] : entries) set(key, purposes);
+    related_changes_.fetch_add(1, std::memory_order_release);
+}
+
+// From the last step to the first: each leads to the next.
+ConsentIndex::Value ConsentIndex::store(std::span<const ConsentStep> steps) {
+    Value value = ConsentSets::empty;
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+        const auto set = sets_.intern(step->purposes);
+        if (step->until == ConsentStep::forever) {
+            release(value);
+            value = set;
+            continue;
         }
-        larger->put(subject, purposes);
-        tables_.push_back(std::move(larger));
-        table_.store(tables_.back().get(), std::memory_order_release);
+        const auto id = endings_.take();
+        if (id == endings_.none) {  // no room: what would have had an end is not consented to
+            sets_.give_back(set);
+            continue;
+        }
+        endings_[id].until.store(step->until.value, std::memory_order_release);
+        endings_[id].before.store(set, std::memory_order_release);
+        endings_[id].after.store(value, std::memory_order_release);
+        value = kEnding | id;
+    }
+    return value;
+}
+
+void ConsentIndex::release(Value value) {
+    while ((value & kEnding) != 0) {
+        const auto id = value & ~kEnding;
+        sets_.give_back(endings_[id].before.load(std::memory_order_relaxed));
+        value = endings_[id].after.load(std::memory_order_relaxed);
+        endings_.give_back(id);
+    }
+    sets_.give_back(value);
+}
+
+void ConsentIndex::put(const SubjectKey& subject, Value value) {
+    const auto done = table_.put(subject, value);
+    if (!done.stored) {  // not known, so not consented to
+        release(value);
         return;
     }
-    table->put(subject, purposes);
+    if (done.before && (*done.before & kEnding) != 0) --ending_subjects_;
+    if ((value & kEnding) != 0) {
+        ++ending_subjects_;
+        const auto until = endings_[value & ~kEnding].until.load(std::memory_order_relaxed);
+        if (!done.before || (*done.before & kEnding) == 0 || endings_[*done.before & ~kEnding].until.load(std::memory_order_relaxed) != until) {
+            moments_.push_back({until, subject});
+            std::push_heap(moments_.begin(), moments_.end());
+        }
+    }
+    if (done.before) release(*done.before);
+    if (moments_.size() > 2 * ending_subjects_ + kStaleMomentsMin) forget_stale_moments();
 }
 
-std::size_t ConsentIndex::size() const noexcept { return table_.load(std::memory_order_acquire)->used.load(std::memory_order_relaxed); }
+std::vector<SubjectKey> ConsentIndex::advance(UtcMillis now) {
+    if (now.value > ended_.load(std::memory_order_relaxed)) ended_.store(now.value, std::memory_order_release);
+    std::vector<SubjectKey> changed;
+    while (!moments_.empty() && moments_.front().until <= now.value) {
+        const Moment due = moments_.front();
+        std::pop_heap(moments_.begin(), moments_.end());
+        moments_.pop_back();
+        if (!ends_at(due)) continue;
+        // What is left is stored anew, under numbers of its own: a reader may be within what is released.
+        std::vector<ConsentStep> left;
+        Value value = value_of(due.subject);
+        while ((value & kEnding) != 0) {
+            const Ending& ending = endings_[value & ~kEnding];
+            const auto until = ending.until.load(std::memory_order_relaxed);
+            if (until > now.value) left.push_back({{until}, sets_.read(ending.before.load(std::memory_order_relaxed))});
+            value = ending.after.load(std::memory_order_relaxed);
+        }
+        left.push_back({ConsentStep::forever, sets_.read(value)});
+        put(due.subject, store(left));
+        changed.push_back(due.subject);
+    }
+    return changed;
+}
+
+std::optional<UtcMillis> ConsentIndex::next_end() const {
+    if (moments_.empty()) return std::nullopt;
+    return UtcMillis{moments_.front().until};
+}
+
+bool ConsentIndex::ends_at(const Moment& moment) const {
+    const Value value = value_of(moment.subject);
+    return (value & kEnding) != 0 && endings_[value & ~kEnding].until.load(std::memory_order_relaxed) == moment.until;
+}
+
+// A subject whose end moved away and back again has two equal moments: one is enough.
+void ConsentIndex::forget_stale_moments() {
+    std::sort(moments_.begin(), moments_.end(),
+              [](const Moment& a, const Moment& b) { return std::pair(a.until, a.subject) > std::pair(b.until, b.subject); });
+    const auto same = [](const Moment& a, const Moment& b) { return a.until == b.until && a.subject == b.subject; };
+    moments_.erase(std::unique(moments_.begin(), moments_.end(), same), moments_.end());
+    std::erase_if(moments_, [&](const Moment& m) { return !ends_at(m); });
+    std::make_heap(moments_.begin(), moments_.end());
+    moments_.shrink_to_fit();
+}
 
 }  // namespace licet::policy

@@ -32,7 +32,7 @@ class ViewDecider final : public Decider {
         try {
             Entry& entry = find(event, *mapping, now);
             if (!entry.by_consent) return entry.fixed;
-            const std::uint32_t state = consent_state(event.subject());
+            const std::uint32_t state = consent_state(event.subject(), now);
             for (const auto& [known, decision] : entry.states)
                 if (known == state) return decision;
             Decision decision = evaluate_once(event, *mapping, now, state);
@@ -117,9 +117,9 @@ class ViewDecider final : public Decider {
         for (std::size_t i = 0; i < std::max<std::size_t>(program_->purposes.size(), 1); ++i) bits |= state << (2 * i);
         return bits;
     }
-    [[nodiscard]] std::uint32_t consent_state(const SubjectKey& subject) const noexcept {
+    [[nodiscard]] std::uint32_t consent_state(const SubjectKey& subject, UtcMillis now) const noexcept {
         if (!consents_.ready() || program_->purposes.empty()) return all(2);
-        const PurposeSet valid = consents_.valid_purposes(subject);
+        const PurposeSet valid = consents_.valid_purposes(subject, now);
         std::uint32_t bits = 0;
         for (std::size_t i = 0; i < program_->purposes.size(); ++i) bits |= (valid.has(program_->purposes[i]) ? 1u : 0u) << (2 * i);
         return bits;

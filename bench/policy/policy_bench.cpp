@@ -64,7 +64,7 @@ struct Bench {
     std::shared_ptr<const event::Mapping> mapping;
     std::vector<std::string> records;
     std::vector<event::StoredEvent> events;
-    policy::ConsentIndex consents{kSubjects};
+    policy::ConsentIndex consents;
     std::unique_ptr<policy::Pseudonymiser> pseudonymiser;
 
     explicit Bench(std::size_t data_bytes) {

@@ -90,7 +90,7 @@ Result<Reply> Admin::query_consent(const Actor& actor, const json& body) {
                            {"status", row.status},
                            {"revision", row.revision},
                            {"validUntil", row.valid_until.value == 0 ? json() : json(format_rfc3339(row.valid_until))}});
-    const auto purposes = now()->consents->valid_purposes(key);
+    const auto purposes = now()->consents->valid_purposes(key, parts_.clock->utc_now());
     for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
         if (purposes.has({p})) valid.push_back(parts_.vocabulary->purpose_name({p}));
     return Reply{200, {{"records", std::move(records)}, {"validPurposes", std::move(valid)}, {"revision", now()->consents->revision()}}};

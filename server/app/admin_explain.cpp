@@ -52,7 +52,7 @@ Result<std::shared_ptr<const Snapshot>> Admin::snapshot_at(UtcMillis at, const E
     // Only what is asked about is compiled.
     std::erase_if(configuration->products, [&](const ports::Product& p) { return p.name != query.product; });
     std::erase_if(configuration->contracts, [&](const ports::Contract& c) { return c.name != query.contract; });
-    return build_snapshot(*configuration, now()->region, std::make_shared<policy::ConsentIndex>(1), parts_.vocabulary);
+    return build_snapshot(*configuration, now()->region, std::make_shared<policy::ConsentIndex>(), parts_.vocabulary);
 }
 
 // What one subject had consented to at `at`.

@@ -153,7 +153,7 @@ class Catalog {
 
     [[nodiscard]] virtual Result<Configuration> configuration() = 0;
     [[nodiscard]] virtual Result<Epochs> epochs() = 0;
-    // All consents of the region in order of revision, and the revision reached; one consistent read.
+    // All consents of the region in no particular order, and the revision reached; one consistent read. A row is valid during the call only.
     [[nodiscard]] virtual Result<std::uint64_t> each_consent(const std::function<void(const ConsentRow&)>& take) = 0;
     [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) = 0;
     // Consents changed after `revision`, in order.

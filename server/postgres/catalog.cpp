@@ -1,6 +1,7 @@
 #include "server/postgres/catalog.h"
 
 #include "server/ports/catalog_json.h"
+#include "server/postgres/consent_load.h"
 #include "server/postgres/history.h"
 #include "server/postgres/licences.h"
 #include "server/postgres/pool.h"
@@ -91,17 +92,7 @@ class PgCatalog final : public Catalog {
     Result<Epochs> epochs() override { return pool_->transact("epochs", read_epochs); }
 
     Result<std::uint64_t> each_consent(const std::function<void(const ConsentRow&)>& take) override {
-        return pool_->transact("each_consent", [&](pqxx::work& t) {
-            t.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
-            const auto revision = t.exec1("SELECT consent_revision FROM regional_epoch")[0].as<std::uint64_t>();
-            // A cursor: the registry may be far larger than what fits in one result.
-            t.exec(std::string("DECLARE all_consents NO SCROLL CURSOR FOR ") + kConsents + kInOrder);
-            for (;;) {
-                const auto rows = t.exec("FETCH 10000 FROM all_consents");
-                for (const auto& r : rows) take(consent_of(r));
-                if (rows.empty()) return revision;
-            }
-        });
+        return pool_->transact("each_consent", [&](pqxx::work& t) { return load_consents(t, take); });
     }
 
     Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) override {

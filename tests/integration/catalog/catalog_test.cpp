@@ -38,6 +38,8 @@ struct Fixture {
     [[nodiscard]] std::vector<ConsentRow> all_consents() const {
         std::vector<ConsentRow> rows;
         REQUIRE(catalog->each_consent([&](const ConsentRow& row) { rows.push_back(row); }).ok());
+        std::sort(rows.begin(), rows.end(),
+                  [](const ConsentRow& a, const ConsentRow& b) { return std::pair(a.revision, a.position) < std::pair(b.revision, b.position); });
         return rows;
     }
 };

@@ -333,7 +333,7 @@ struct Governed {
     }
     void consent(std::vector<ports::ConsentRow> rows) { REQUIRE(catalog->put_consents(rows, {"dpo", "consent.record", "consents", {}})); }
     [[nodiscard]] bool valid(const SubjectKey& key, const char* purpose) const {
-        return governance->snapshot()->consents->valid_purposes(key).has(vocabulary->purpose(purpose).value());
+        return governance->snapshot()->consents->valid_purposes(key, clock->utc_now()).has(vocabulary->purpose(purpose).value());
     }
 };
 
