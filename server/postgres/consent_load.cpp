@@ -61,6 +61,8 @@ std::uint64_t load_consents(pqxx::work& t, const std::function<void(const ports:
     std::string text;
     ports::ConsentRow row;  // one for all: its texts keep their memory
     while (rows.get_raw_line(text)) {
+        if (text.ends_with('\n')) text.pop_back();
+        if (text.empty()) continue;  // what ends the stream
         Line line(text);
         row.subject = line.subject();
         row.purpose = line.field();
