@@ -2,22 +2,21 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <map>
+#include <set>
+#include <sstream>
 
-#include "base/encoding.h"
-#include "tests/support/policy_event.h"
+#include "tests/conformance/case_form.h"
 
 namespace {
 
 using namespace licet;
+using namespace licet::testing;
 using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 const fs::path kRoot = "tests/conformance";
-constexpr UtcMillis kNow{1'800'000'000'000};
 
 ordered_json load(const fs::path& path) {
     std::ifstream in(path);
@@ -35,86 +34,18 @@ ordered_json laid_over(const ordered_json& file, const ordered_json& c, const ch
     return out;
 }
 
-json completed(json document, const std::string& product) {
-    if (!document.contains("@context")) {
-        document["@context"] = {"http://www.w3.org/ns/odrl.jsonld", "https://licet.dev/ns/odrl-profile/1"};
-        document["@type"] = "Set";
-        document["uid"] = "urn:licet:policy:case";
-        document["profile"] = "https://licet.dev/ns/odrl-profile/1";
-        document["conflict"] = "prohibit";
-    }
-    for (const char* kind : {"permission", "prohibition"}) {
-        if (!document.contains(kind)) continue;
-        for (auto& rule : document[kind]) {
-            if (!rule.contains("target")) rule["target"] = "urn:licet:product:" + product;
-            if (!rule.contains("action")) rule["action"] = "use";
-        }
-    }
-    return document;
-}
-
-std::vector<std::string> strings(const ordered_json& object, const char* member) { return object.value(member, std::vector<std::string>{}); }
-
-policy::Entitlement entitlement_of(const ordered_json& in) {
-    policy::Entitlement e;
-    e.product = in.value("product", "orders");
-    e.contract = in.value("contract", "partner");
-    e.party = in.value("party", "partner");
-    e.party_collections = strings(in, "collections");
-    e.recipient_country = in.value("country", "DE");
-    e.purposes = strings(in, "purposes");
-    e.transfer_tools = strings(in, "transferTools");
-    e.adequacy_schemes = strings(in, "adequacySchemes");
-    e.pseudonym_scope = in.value("pseudonymScope", "contract");
-    e.action = in.value("action", "");
-    return e;
-}
-
-testing::EventText event_of(const ordered_json& in) {
-    testing::EventText e;
-    e.license = in.value("license", "");
-    e.jurisdiction = in.value("jurisdiction", "");
-    e.subject = in.value("subject", "");
-    e.classification = in.value("classification", "");
-    e.categories = in.value("datacategory", "");
-    e.type = in.value("type", e.type);
-    e.source = in.value("source", e.source);
-    e.time = parse_rfc3339(in.value("time", "2026-06-01T00:00:00Z")).value();
-    if (in.contains("expirytime")) e.expiry = parse_rfc3339(in.at("expirytime").get<std::string>()).value();
-    if (in.contains("dataBase64")) {
-        e.data = in.at("dataBase64").get<std::string>();
-        e.kind = event::DataKind::base64;
-    } else if (in.contains("dataText")) {
-        e.data = in.at("dataText").get<std::string>();
-    } else {
-        e.data = in.value("data", ordered_json::object()).dump();
-    }
-    return e;
-}
-
-// "hash:<scope>|<value>" -> the digest the test's pseudonymiser gives; "seal:<scope>|<form><value>" -> its ciphertext.
-void hash_strings(ordered_json& value) {
-    if (value.is_structured())
-        for (auto& child : value) hash_strings(child);
-    else if (value.is_string() && value.get_ref<const std::string&>().starts_with("hash:")) {
-        const std::string text = value.get<std::string>().substr(5);
-        const auto bar = text.find('|');
-        std::array<std::uint8_t, 32> digest;
-        testing::PlainPseudonymiser().hash(text.substr(0, bar), text.substr(bar + 1), digest);
-        value = base64url(digest);
-    } else if (value.is_string() && value.get_ref<const std::string&>().starts_with("seal:")) {
-        value = base64url(as_bytes(value.get<std::string>().substr(5)));
-    }
-}
-
-void fill(policy::ConsentIndex& index, const policy::Vocabulary& vocabulary, const ordered_json& consents) {
-    if (consents.is_null()) return;  // not ready
-    for (const auto& [subject, purposes] : consents.items()) {
-        policy::PurposeSet set;
-        for (const auto& p : purposes) set.add_all(vocabulary.at_or_below(vocabulary.purpose(p.get<std::string>()).value()));
-        index.set(testing::subject_key(subject), set);
-    }
-    index.set_ready(true);
+// Which values each operand with each operator has had, "spatial isPartOf unknown prohibition", over all cases.
+using Seen = std::set<std::string>;
+void note(const json& grounds, const std::map<std::string, json>& documents, Seen& seen) {
+    for (const auto& purpose : grounds.value("purposes", json::array()))
+        for (const auto& rule : purpose.at("rules"))
+            for (const auto& c : rule.at("constraints")) {
+                const json& leaf = documents.at(rule.at("policy")).at(json::json_pointer(c.at("pointer").get<std::string>()));
+                if (!leaf.is_object() || !leaf.contains("leftOperand") || !leaf.at("leftOperand").is_string() || !leaf.at("operator").is_string())
+                    continue;
+                seen.insert(leaf.at("leftOperand").get<std::string>() + " " + leaf.at("operator").get<std::string>() + " " +
+                            c.at("value").get<std::string>() + " " + rule.at("kind").get<std::string>());
+            }
 }
 
 struct Case {
@@ -123,7 +54,7 @@ struct Case {
     const ordered_json& body;
 };
 
-void run(const Case& c) {
+void run(const Case& c, Seen& seen) {
     const auto vocabulary = policy::builtin_vocabulary();
     const auto entitlement = entitlement_of(laid_over(c.file, c.body, "entitlement"));
     const auto mapping = event::parse_mapping(json(c.file.at("mapping")), 1);
@@ -131,20 +62,22 @@ void run(const Case& c) {
     const std::vector<std::shared_ptr<const event::Mapping>> mappings{std::make_shared<event::Mapping>(*mapping)};
 
     std::vector<policy::PolicyVersion> policies;
+    std::map<std::string, json> documents;
     for (const auto& p : c.body.contains("policies") ? c.body.at("policies") : c.file.at("policies")) {
         const json document = p.is_string() ? json(load(c.folder / p.get<std::string>())) : completed(json(p), entitlement.product);
         const auto parsed = policy::parse_policy(document, *vocabulary);
         REQUIRE_MESSAGE(parsed.ok(), parsed.error().pointer << ": " << parsed.error().detail);
         policies.push_back({"policy-" + std::to_string(policies.size()), 1, *parsed});
+        documents[policies.back().name] = document;
     }
     const auto program = policy::compile(entitlement, policies, mappings, vocabulary);
     REQUIRE_MESSAGE(program.ok(), program.error().detail);
 
     policy::ConsentIndex consents;
     fill(consents, *vocabulary, laid_over(c.file, c.body, "consents"));
-    testing::PlainPseudonymiser pseudonymiser;
+    PlainPseudonymiser pseudonymiser;
     const auto decider = policy::make_decider(*program, consents, pseudonymiser);
-    const std::string record = testing::make_record(*mapping, event_of(laid_over(c.file, c.body, "event")));
+    const std::string record = make_record(*mapping, event_of(laid_over(c.file, c.body, "event")));
     const auto stored = event::StoredEvent::parse(record);
     REQUIRE(stored.has_value());
 
@@ -172,6 +105,36 @@ void run(const Case& c) {
     CHECK(grounds.at("reason") == expect.at("reason"));
     CHECK(grounds.at("deliver") == (expect.at("reason") == "permitted"));
     if (expect.contains("rule")) CHECK(grounds.at("decidedBy").at("rule") == expect.at("rule"));
+    note(grounds, documents, seen);
+}
+
+// Every operand with every operator it takes, true and false and, where its input may be missing, unknown, in permissions and prohibitions.
+Seen all_values() {
+    struct Row {
+        const char* operands;
+        const char* operators;
+        bool unknown;
+    };
+    static constexpr Row rows[] = {{"purpose", "eq neq isA isAnyOf isNoneOf", true},
+                                   {"licet:consent", "eq neq isA", true},
+                                   {"spatial licet:recipientCountry", "eq neq isAnyOf isNoneOf isPartOf", true},
+                                   {"licet:licence licet:classification", "eq neq isAnyOf isNoneOf", true},
+                                   {"licet:category", "eq neq isAnyOf isNoneOf hasPart isAllOf", false},
+                                   {"recipient licet:eventType licet:eventSource", "eq neq isAnyOf isNoneOf isPartOf", false},
+                                   {"licet:product", "eq neq isAnyOf isNoneOf", false},
+                                   {"dateTime licet:eventTime", "eq neq lt lteq gt gteq", false}};
+    Seen out;
+    for (const auto& row : rows) {
+        std::istringstream operands(row.operands);
+        for (std::string operand; operands >> operand;) {
+            std::istringstream operators(row.operators);
+            for (std::string op; operators >> op;)
+                for (const char* value : {"true", "false", "unknown"})
+                    for (const char* kind : {"permission", "prohibition"})
+                        if (row.unknown || std::string(value) != "unknown") out.insert(operand + " " + op + " " + value + " " + kind);
+        }
+    }
+    return out;
 }
 
 std::vector<fs::path> case_files() {
@@ -186,6 +149,7 @@ std::vector<fs::path> case_files() {
 
 TEST_CASE("every case is decided, redacted and explained as written") {
     std::size_t count = 0;
+    Seen seen;
     for (const auto& path : case_files()) {
         const ordered_json file = load(path);
         const fs::path folder = path.parent_path();
@@ -193,10 +157,11 @@ TEST_CASE("every case is decided, redacted and explained as written") {
             ++count;
             const std::string name = path.filename().string() + ": " + body.at("name").get<std::string>();
             CAPTURE(name);
-            run({folder, file, body});
+            run({folder, file, body}, seen);
         }
     }
-    CHECK(count >= 300);  // the folder was found and read
+    CHECK(count >= 600);  // the folder was found and read
+    for (const auto& value : all_values()) CHECK_MESSAGE(seen.contains(value), value);
 }
 
 TEST_CASE("every document that breaks the profile is refused where it breaks it") {
