@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/limits.h"
+#include "policy/concerns.h"
 #include "policy/program.h"
 
 namespace licet::policy {
@@ -100,6 +101,13 @@ std::uint32_t marks_passed(const std::vector<UtcMillis>& marks, UtcMillis at) no
 const event::Mapping* CompiledProgram::mapping(std::uint32_t version) const noexcept {
     const auto at = std::find_if(mappings.begin(), mappings.end(), [&](const auto& m) { return m->version == version; });
     return at == mappings.end() ? nullptr : at->get();
+}
+
+bool concerns(const PolicyVersion& policy, const Entitlement& entitlement) {
+    const auto asked = entitlement.action.empty() ? delivery_action() : find_action(entitlement.action);
+    if (!asked) return true;
+    const auto& rules = policy.document->rules;
+    return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) { return rule_matches(rule, entitlement, *asked); });
 }
 
 Result<std::shared_ptr<const Program>> compile(const Entitlement& entitlement, std::span<const PolicyVersion> policies,

@@ -128,7 +128,8 @@ Result<Reply> Admin::activate_policy(const Actor& actor, const std::string& name
     auto& active = configuration->active_policies;
     std::erase_if(active, [&](const ports::PolicyRow& p) { return p.name == name; });
     active.push_back(*chosen);
-    const auto trial = build_snapshot(*configuration, now()->region, now()->consents, parts_.vocabulary);
+    const auto before = now();
+    const auto trial = build_snapshot(*configuration, before->region, before->consents, parts_.vocabulary, before.get());
     for (const auto& contract : configuration->contracts)
         for (const auto& product : contract.products) {
             const auto* entry = trial->product(product);

@@ -211,7 +211,7 @@ Result<std::shared_ptr<const Snapshot>> Admin::snapshot_with(const Snapshot& sna
         if (chosen == rows->end()) return Error{Errc::not_found, "no such policy version", "/version"};
         active.push_back(*chosen);
     }
-    return build_snapshot(*configuration, snapshot.region, snapshot.consents, parts_.vocabulary);
+    return build_snapshot(*configuration, snapshot.region, snapshot.consents, parts_.vocabulary, &snapshot);
 }
 
 Result<Reply> Admin::simulate_policy(const Actor& actor, const json& body) {

@@ -90,7 +90,7 @@ Status Governance::refresh() {
         if (!configuration) return configuration.error();
         // It may be newer than the consents read above: its epoch is only claimed as far as both were read.
         configuration->epochs.regional = std::min(configuration->epochs.regional, epochs->regional);
-        next = build_snapshot(*configuration, parts_.region, index_, parts_.vocabulary);
+        next = build_snapshot(*configuration, parts_.region, index_, parts_.vocabulary, current.get());
     } else {
         next = at_epoch(*current, epochs->sum());
     }

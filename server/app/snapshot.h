@@ -59,6 +59,7 @@ class Snapshot {
 
   private:
     friend class SnapshotBuilder;
+    static std::uint64_t program_key(ContractNo contract, ProductNo product) { return std::uint64_t{contract.value} << 32 | product.value; }
     std::vector<ports::Region> regions_;
     std::shared_ptr<const policy::Vocabulary> vocabulary_;
     std::unordered_map<std::string, std::shared_ptr<const ProductEntry>> products_;
@@ -67,16 +68,31 @@ class Snapshot {
     std::unordered_map<std::string, std::shared_ptr<const ports::Contract>> contracts_;
     std::unordered_map<ContractNo, std::shared_ptr<const ports::Contract>> contracts_by_no_;
     std::unordered_map<std::string, ports::Client> clients_;
-    std::unordered_map<std::uint64_t, Result<std::shared_ptr<const policy::Program>>> programs_;  // contract << 32 | product
-    std::unordered_map<std::uint64_t, std::shared_ptr<const policy::Program>> shadow_programs_;   // likewise
+    struct Compiled {
+        policy::Entitlement entitlement;
+        Result<std::shared_ptr<const policy::Program>> program;
+        std::shared_ptr<const policy::Program> shadow;  // null when there is none
+    };
+    std::unordered_map<std::uint64_t, std::shared_ptr<const Compiled>> programs_;  // by program_key
     std::vector<std::string> shadow_policies_;
+    // What it was compiled from, for the next to take over what has not changed.
+    struct Read {
+        policy::PolicyVersion policy;
+        std::size_t hash;  // of the document
+    };
+    std::shared_ptr<const policy::Vocabulary> tables_;  // of the build
+    std::vector<ports::Licence> licences_;              // laid over them
+    using Policies = std::shared_ptr<const std::vector<Read>>;
+    Policies active_, shadowed_;  // null: one of them could not be read; nothing is in the shadow
 };
 
 // Compiles a configuration into a snapshot. What cannot be compiled is kept as an error for those it concerns: they are withheld from, the others
-// served.
+// served. From `previous`, if given, is taken over what this configuration does not change: policies and mappings read before, and the program of
+// every contract whose own terms, product, and matching policies are the same.
 [[nodiscard]] std::shared_ptr<const Snapshot> build_snapshot(const ports::Configuration& configuration, std::string region,
                                                              std::shared_ptr<policy::ConsentIndex> consents,
-                                                             const std::shared_ptr<const policy::Vocabulary>& vocabulary);
+                                                             const std::shared_ptr<const policy::Vocabulary>& vocabulary,
+                                                             const Snapshot* previous = nullptr);
 // The same configuration at a later epoch of the region's own data.
 [[nodiscard]] std::shared_ptr<const Snapshot> at_epoch(const Snapshot& snapshot, GovernanceEpoch epoch);
 
