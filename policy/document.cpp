@@ -162,7 +162,7 @@ bool DocumentReader::context(const Node& document) {
         } else if (entry->is_object()) {
             for (const auto& [key, value] : entry->items()) {
                 const json& means = value.is_object() ? value.value("@id", json()) : value;
-                const auto ours = std::find_if(std::begin(prefixes), std::end(prefixes), [&](const auto& p) { return p.first == key; });
+                const auto ours = std::find_if(std::begin(prefixes), std::end(prefixes), [&name = key](const auto& p) { return p.first == name; });
                 if (key.starts_with('@') || !means.is_string() || (ours != std::end(prefixes) && means != ours->second)) return false;
                 // Only names of namespaces: a context that renames terms would make them mean something else.
                 const auto& iri = means.get_ref<const std::string&>();
