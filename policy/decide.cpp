@@ -21,13 +21,20 @@ struct KeyHash {
 class ViewDecider final : public Decider {
   public:
     ViewDecider(std::shared_ptr<const CompiledProgram> program, const ConsentIndex& consents, Pseudonymiser& pseudonymiser)
-        : program_(std::move(program)), consents_(consents), pseudonymiser_(pseudonymiser) {
+        : program_(std::move(program)),
+          vocabulary_(*program_->vocabulary),
+          consents_(consents),
+          pseudonymiser_(pseudonymiser),
+          purposes_(static_cast<std::uint32_t>(program_->purposes.size())),
+          marked_(!program_->clock_marks.empty() || !program_->event_time_marks.empty() || !program_->type_marks.empty() ||
+                  !program_->source_marks.empty()) {
+        std::copy(program_->purposes.begin(), program_->purposes.end(), purpose_.begin());
         plans_.emplace_back();  // plan 0: as is
     }
 
     Decision decide(const event::StoredEvent& event, UtcMillis now) noexcept override {
         if (event.expiry().value != 0 && event.expiry() <= now) return {Reason::expired};
-        const event::Mapping* mapping = program_->mapping(event.mapping_version());
+        const event::Mapping* mapping = mapping_of(event);
         if (mapping == nullptr) return {Reason::mapping_unknown};
         try {
             Entry& entry = find(event, *mapping, now);
@@ -52,7 +59,7 @@ class ViewDecider final : public Decider {
                 out.append(event.data());
                 return true;
             }
-            const event::Mapping* mapping = program_->mapping(event.mapping_version());
+            const event::Mapping* mapping = mapping_of(event);
             return mapping != nullptr && apply_plan(plans_[decision.plan], event, *mapping, program_->key_scope, pseudonymiser_, applier_, out);
         } catch (const std::bad_alloc&) {
             out.resize(start);
@@ -67,22 +74,32 @@ class ViewDecider final : public Decider {
         std::vector<std::pair<std::uint32_t, Decision>> states;
     };
 
+    const event::Mapping* mapping_of(const event::StoredEvent& event) noexcept {
+        if (mapping_ == nullptr || mapping_version_ != event.mapping_version()) {
+            mapping_ = program_->mapping(event.mapping_version());
+            mapping_version_ = event.mapping_version();
+        }
+        return mapping_;
+    }
+
     Entry& find(const event::StoredEvent& event, const event::Mapping& mapping, UtcMillis now) {
         key_.resize(9);
-        const std::uint32_t version = event.mapping_version(), era = program_->vocabulary->era(event.time());
+        const std::uint32_t version = event.mapping_version(), era = vocabulary_.era(event.time());
         std::memcpy(key_.data(), &version, 4);
         std::memcpy(key_.data() + 4, &era, 4);
         key_[8] = static_cast<char>((event.subject().none() ? 0 : 1) | static_cast<int>(event.data_kind()) << 1);
-        add_marks(program_->clock_marks, now);
-        add_marks(program_->event_time_marks, event.time());
-        add_texts(event);
+        if (marked_) {
+            add_marks(program_->clock_marks, now);
+            add_marks(program_->event_time_marks, event.time());
+            add_texts(event);
+        }
         key_ += event.static_attributes();
         const auto at = memo_.find(std::string_view(key_));
         if (at != memo_.end()) return at->second;
         Entry entry;
         // All three consent states alike: consent does not matter to these events. Several purposes can mix states, and are always kept apart.
         entry.fixed = evaluate_once(event, mapping, now, all(0));
-        entry.by_consent = !event.subject().none() && program_->purposes.size() > 1 && program_->uses_consent;
+        entry.by_consent = !event.subject().none() && purposes_ > 1 && program_->uses_consent;
         if (!event.subject().none())
             for (const std::uint32_t state : {1u, 2u}) {
                 const Decision other = evaluate_once(event, mapping, now, all(state));
@@ -114,14 +131,14 @@ class ViewDecider final : public Decider {
     // Two bits per stated purpose (one pair when none is stated): 0 no, 1 yes, 2 unknown.
     [[nodiscard]] std::uint32_t all(std::uint32_t state) const noexcept {
         std::uint32_t bits = 0;
-        for (std::size_t i = 0; i < std::max<std::size_t>(program_->purposes.size(), 1); ++i) bits |= state << (2 * i);
+        for (std::size_t i = 0; i < std::max<std::size_t>(purposes_, 1); ++i) bits |= state << (2 * i);
         return bits;
     }
     [[nodiscard]] std::uint32_t consent_state(const SubjectKey& subject, UtcMillis now) const noexcept {
-        if (!consents_.ready() || program_->purposes.empty()) return all(2);
+        if (!consents_.ready() || purposes_ == 0) return all(2);
         const PurposeSet valid = consents_.valid_purposes(subject, now);
         std::uint32_t bits = 0;
-        for (std::size_t i = 0; i < program_->purposes.size(); ++i) bits |= (valid.has(program_->purposes[i]) ? 1u : 0u) << (2 * i);
+        for (std::size_t i = 0; i < purposes_; ++i) bits |= (valid.has(purpose_[i]) ? 1u : 0u) << (2 * i);
         return bits;
     }
 
@@ -156,9 +173,16 @@ class ViewDecider final : public Decider {
         return static_cast<std::uint16_t>(plans_.size() - 1);
     }
 
+    // Beside each other what every event needs: with thousands of views, each cache line fetched is most of what a decision costs.
     std::shared_ptr<const CompiledProgram> program_;
+    const Vocabulary& vocabulary_;
     const ConsentIndex& consents_;
     Pseudonymiser& pseudonymiser_;
+    const event::Mapping* mapping_ = nullptr;  // the program's, of the version seen last
+    std::uint32_t mapping_version_ = 0;
+    const std::uint32_t purposes_;
+    std::array<PurposeId, limits::contract_purposes_max> purpose_{};
+    const bool marked_;  // rules read the moment, or an event's time, type or source
     std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> memo_;
     Entry overflow_;
     std::vector<Plan> plans_;
