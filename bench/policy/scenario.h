@@ -25,7 +25,7 @@ struct Scenario {
     std::vector<std::shared_ptr<const event::Mapping>> mappings;
     std::vector<std::string> records, subjects;  // of each event
     std::vector<event::StoredEvent> events;
-    policy::ConsentIndex consents{kSubjects};
+    policy::ConsentIndex consents;
     std::unique_ptr<policy::Pseudonymiser> pseudonymiser;
 
     // The first permits with consent and three transforms, the second prohibits for a country; those after, of several purposes and countries, bear
