@@ -25,6 +25,7 @@
 #include "server/postgres/ledger.h"
 #include "server/prometheus/metrics.h"
 #include "server/redis/cluster.h"
+#include "server/redis/fence.h"
 #include "server/rocksdb/event_log.h"
 #include "server/spdlog/log.h"
 #include "server/stream/delivery/cursor.h"
@@ -75,11 +76,13 @@ class Node {
         if (log_) log_->close();
         if (journal_) journal_->close();
         if (flusher_) flusher_->stop();
-        if (cluster_) cluster_->stop();
         for (auto& shard : shards_) shard.work.reset();
         for (auto& shard : shards_) shard.io->stop();
         for (auto& shard : shards_)
             if (shard.thread.joinable()) shard.thread.join();
+        // Only now can nothing be written any more, and barriers need not wait for this node.
+        if (gate_) gate_->lift();
+        if (cluster_) cluster_->stop();
         log::info("node.stopped", {{"node", config_.node.name}});
     }
 
@@ -117,10 +120,14 @@ class Node {
     }
 
     Status load_governance() {
-        if (config_.redis.host.empty())
+        if (config_.redis.host.empty()) {
             cluster_ = redis::make_single_node(config_.node.name);
-        else
+        } else {
+            auto fence = redis::make_fence();
+            if (!fence) return fence.error();
+            fence_ = *std::move(fence);
             cluster_ = redis::make_cluster({config_.redis.host, config_.redis.port, config_.node.region, config_.node.name, config_.redis.lease_ms});
+        }
         vocabulary_ = policy::builtin_vocabulary();
         barriers_ =
             std::make_shared<app::BarrierAudit>(config_.node.name, postgres::make_audit_log(pool_, {crypto_, audit_signer_, clock_}), *metrics_);
@@ -162,9 +169,10 @@ class Node {
 
         flusher_->start();
         governance_->start(delivery_);
-        gate_ = std::make_unique<app::DeliveryGate>([governance = governance_] { return governance->refresh(); },
-                                                    [delivery = delivery_](bool open) { delivery->set_delivering(open); });
-        cluster_->start([this](bool held) { gate_->lease(held); });
+        gate_ = std::make_unique<app::DeliveryGate>(
+            [governance = governance_] { return governance->refresh(); },
+            [delivery = delivery_](bool open, std::function<void()> done) { delivery->set_delivering(open, std::move(done)); }, fence_);
+        cluster_->start([this](std::optional<ports::FenceTime> until) { gate_->lease(until); });
         return success();
     }
 
@@ -252,6 +260,7 @@ class Node {
     std::shared_ptr<ports::EventLog> log_;
     std::shared_ptr<journal::Journal> journal_;
     std::unique_ptr<app::UsageFlusher> flusher_;
+    std::shared_ptr<ports::Fence> fence_;  // null: a node alone
     std::shared_ptr<ports::Cluster> cluster_;
     std::shared_ptr<const policy::Vocabulary> vocabulary_;
     std::shared_ptr<app::BarrierAudit> barriers_;

@@ -4,20 +4,22 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "server/ports/fence.h"
 
 namespace licet::ports {
 
 class Cluster {
   public:
     virtual ~Cluster() = default;
-    // Begins to hold this node's lease. `lease_held(false)` runs before the lease can have ended elsewhere (renewal failed for lease minus margin, on
-    // the monotonic clock): the node must stop delivering; `lease_held(true)` once it is held (again).
-    virtual void start(std::function<void(bool)> lease_held) = 0;
+    // Begins to hold this node's lease. `lease` runs with each renewal, and says until when (Fence's clock) the node may go on without another; and
+    // with nothing when renewal has failed for half of the lease: the node must have stopped delivering by the moment named last.
+    virtual void start(std::function<void(std::optional<FenceTime>)> lease) = 0;
     // This node has applied everything up to `epoch`.
     virtual void acknowledge(GovernanceEpoch epoch) = 0;
     // Waits until every node of the region with a live lease has acknowledged `epoch`, at most `timeout_ms`. Returns the names still outstanding

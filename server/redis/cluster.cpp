@@ -7,6 +7,7 @@
 
 #include "server/ports/log.h"
 #include "server/redis/connection.h"
+#include "server/redis/fence.h"
 
 namespace licet::redis {
 namespace {
@@ -16,13 +17,18 @@ using std::chrono::milliseconds;
 
 // KEYS: leases, epochs, since, channel; ARGV: node, lease ms, epoch. Redis' own clock, so that nodes' clocks do not matter.
 constexpr const char* kRenew =
-    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) redis.call('SET',KEYS[3],now,'NX') "
+    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
+    "local run=string.match(redis.call('INFO','server'),'run_id:(%x+)') "
+    "if string.match(redis.call('GET',KEYS[3]) or '','^(%x+):')~=run then redis.call('SET',KEYS[3],run..':'..now) end "
     "redis.call('ZADD',KEYS[1],now+ARGV[2],ARGV[1]) redis.call('HSET',KEYS[2],ARGV[1],ARGV[3]) redis.call('PUBLISH',KEYS[4],ARGV[1]) return 1";
 // KEYS: leases, epochs, since; ARGV: epoch, lease ms. Nodes with a live lease that have not acknowledged; forgets leases that ended. A Redis that
-// lost its memory does not know every node that delivers until one lease has passed: it answers "*" so long.
+// lost its memory, or remembers what it was like some time ago (restarted from a file, or promoted), does not know every node that delivers until one
+// lease has passed: it answers "*" so long. `since` names the run of Redis that it is good for.
 constexpr const char* kOutstanding =
-    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) local since=tonumber(redis.call('GET',KEYS[3]) or now) "
-    "if now-since<tonumber(ARGV[2]) then return {'*'} end redis.call('ZREMRANGEBYSCORE',KEYS[1],'-inf',now) local out={} "
+    "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
+    "local run,since=string.match(redis.call('GET',KEYS[3]) or '','^(%x+):(%d+)') "
+    "if run~=string.match(redis.call('INFO','server'),'run_id:(%x+)') or now-tonumber(since)<tonumber(ARGV[2]) then return {'*'} end "
+    "redis.call('ZREMRANGEBYSCORE',KEYS[1],'-inf',now) local out={} "
     "for _,n in ipairs(redis.call('ZRANGE',KEYS[1],0,-1)) do if tonumber(redis.call('HGET',KEYS[2],n) or '0')<tonumber(ARGV[1]) then out[#out+1]=n "
     "end end return out";
 
@@ -36,8 +42,8 @@ class RedisCluster final : public ports::Cluster {
           channel_("licet:" + options_.region + ":acknowledged") {}
     ~RedisCluster() override { stop(); }
 
-    void start(std::function<void(bool)> lease_held) override {
-        lease_held_ = std::move(lease_held);
+    void start(std::function<void(std::optional<ports::FenceTime>)> lease) override {
+        lease_ = std::move(lease);
         renewer_ = std::thread([this] { renew_loop(); });
     }
 
@@ -96,16 +102,19 @@ class RedisCluster final : public ports::Cluster {
             dirty_ = false;
             lock.unlock();
             const auto asked_at = Clock::now();
+            const auto fence_at = fence_now() + milliseconds(options_.lease_ms - options_.lease_ms / 8);
             const bool renewed = connection.command({"EVAL", kRenew, "4", leases_, epochs_, since_, channel_, options_.node,
                                                      std::to_string(options_.lease_ms), std::to_string(epoch.value)}) != nullptr;
             if (renewed) held_until = asked_at + milliseconds(options_.lease_ms / 2);
             const bool now_held = Clock::now() < held_until;
+            const bool lost = held && !now_held;
             if (now_held != held) {
                 held = now_held;
                 log::write(held ? log::Level::info : log::Level::error, held ? "cluster.lease_held" : "cluster.lease_lost",
                            {{"node", options_.node}});
-                lease_held_(held);
             }
+            if (lost) lease_(std::nullopt);
+            if (now_held && renewed) lease_(fence_at);
             lock.lock();
             const auto next = renewed ? asked_at + milliseconds(options_.lease_ms / 4) : Clock::now() + milliseconds(options_.lease_ms / 16);
             wake_.wait_until(lock, next, [&] { return stopping_ || (dirty_ && renewed); });
@@ -114,7 +123,7 @@ class RedisCluster final : public ports::Cluster {
 
     const ClusterOptions options_;
     const std::string leases_, epochs_, since_, channel_;
-    std::function<void(bool)> lease_held_;
+    std::function<void(std::optional<ports::FenceTime>)> lease_;
     std::mutex mutex_;
     std::condition_variable wake_;
     GovernanceEpoch epoch_;

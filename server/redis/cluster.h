@@ -17,7 +17,8 @@ struct ClusterOptions {
     int lease_ms = 5000;  // a node that dies is waited for this long by a barrier
 };
 
-// Does not connect before start(). Reconnects by itself; the lease is reported lost while at least a quarter of it is left.
+// Does not connect before start(). Reconnects by itself; the lease is reported lost while at least a quarter of it is left; the fence stands at
+// seven eighths of it, counted from before the request, as the report of each renewal says.
 [[nodiscard]] std::shared_ptr<ports::Cluster> make_cluster(ClusterOptions options);
 
 // A node alone in its region: the lease is always held and its own acknowledgement is the barrier.

@@ -10,7 +10,7 @@ namespace {
 class SingleNode final : public ports::Cluster {
   public:
     explicit SingleNode(std::string node) : node_(std::move(node)) {}
-    void start(std::function<void(bool)> lease_held) override { lease_held(true); }
+    void start(std::function<void(std::optional<ports::FenceTime>)> lease) override { lease(ports::kNoFence); }
     void acknowledge(GovernanceEpoch epoch) override {
         const std::lock_guard lock(mutex_);
         if (epoch > acknowledged_) acknowledged_ = epoch;

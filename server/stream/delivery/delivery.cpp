@@ -53,8 +53,13 @@ class AllShards final : public Delivery {
         for (auto& shard : shards_) shard->post([&shard, all] { shard->drain(all); });
     }
 
-    void set_delivering(bool on) override {
-        for (auto& shard : shards_) shard->post([&shard, on] { shard->set_delivering(on); });
+    void set_delivering(bool on, std::function<void()> done) override {
+        const auto all = after_all(shards_.size(), std::move(done));
+        for (auto& shard : shards_)
+            shard->post([&shard, on, all] {
+                shard->set_delivering(on);
+                all();
+            });
     }
 
   private:

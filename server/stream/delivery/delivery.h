@@ -79,7 +79,7 @@ class Delivery : public app::DataPlane {
     virtual void drain(std::function<void()> done) = 0;
 
     // False: a node that must not deliver (lease lost, journal failed, consent state unreachable) writes no further event until true.
-    virtual void set_delivering(bool on) = 0;
+    virtual void set_delivering(bool on, std::function<void()> done = {}) = 0;
 };
 
 }  // namespace licet::stream

@@ -16,6 +16,7 @@
 
 #include "server/redis/cluster.h"
 #include "server/redis/connection.h"
+#include "server/redis/fence.h"
 
 using namespace licet;
 using namespace std::chrono_literals;
@@ -76,10 +77,11 @@ class RedisServer {
 // Remembers the last lease report and lets a test wait for one.
 class Lease {
   public:
-    std::function<void(bool)> reports() {
-        return [this](bool held) {
+    std::function<void(std::optional<ports::FenceTime>)> reports() {
+        return [this](std::optional<ports::FenceTime> until) {
             const std::lock_guard lock(mutex_);
-            held_ = held;
+            held_ = until.has_value();
+            if (until) untils_.push_back(*until);
             changed_.notify_all();
         };
     }
@@ -88,10 +90,18 @@ class Lease {
         return changed_.wait_for(lock, 20s, [&] { return held_ == held; });
     }
 
+    // Waits until that many renewals were reported; how far each said the node may go on.
+    std::vector<ports::FenceTime> wait_for_reports(std::size_t count) {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, 20s, [&] { return untils_.size() >= count; });
+        return untils_;
+    }
+
   private:
     std::mutex mutex_;
     std::condition_variable changed_;
     bool held_ = false;
+    std::vector<ports::FenceTime> untils_;
 };
 
 std::shared_ptr<ports::Cluster> node(const RedisServer& server, const std::string& name, int lease_ms = 1000) {
@@ -145,6 +155,73 @@ TEST_CASE("a node that cannot renew stops, the barrier says so, and a Redis with
     CHECK(*a->await({1}, 100) == Names{"*"});
     CHECK(a->await({1}, 10'000)->empty());
     a->stop();
+}
+
+TEST_CASE("a Redis that remembers what it was like some time ago is trusted no more than one that remembers nothing") {
+    RedisServer server;
+    Lease lease;
+    const auto a = node(server, "a", 3000);
+    a->start(lease.reports());
+    REQUIRE(lease.wait_for(true));
+    a->acknowledge({1});
+    CHECK(a->await({1}, 10'000)->empty());
+    // As a file written long ago left it: renewals of an earlier run are known of, and no lease.
+    redis::Connection copy("127.0.0.1", server.port, 1000);
+    REQUIRE(copy.command({"SET", "licet:eu:since", "00ff:1000"}));
+    REQUIRE(copy.command({"DEL", "licet:eu:leases"}));
+    CHECK(*a->await({2}, 100) == Names{"*"});
+    CHECK(comes_to_wait_for(*a, {2}, {"a"}));
+    a->stop();
+}
+
+TEST_CASE("each renewal says until when the node may go on, well within what Redis keeps of the lease") {
+    RedisServer server;
+    Lease lease;
+    const auto a = node(server, "a");
+    const auto before = redis::fence_now();
+    a->start(lease.reports());
+    const auto untils = lease.wait_for_reports(3);
+    REQUIRE(untils.size() >= 3);
+    CHECK(untils[0] >= before + 875ms);
+    CHECK(untils[0] <= redis::fence_now() + 875ms);
+    CHECK(untils[1] > untils[0]);
+    CHECK(untils[2] > untils[1]);
+    a->stop();
+}
+
+TEST_CASE("a process stopped beyond its fence is ended, and one whose fence was lifted is not") {
+    for (const bool lifted : {false, true}) {
+        CAPTURE(lifted);
+        const pid_t child = fork();
+        if (child == 0) {
+            const auto fence = redis::make_fence();
+            if (!fence) _exit(3);
+            (*fence)->set(redis::fence_now() + 200ms);
+            if (lifted) (*fence)->lift();
+            ::raise(SIGSTOP);
+            _exit(0);
+        }
+        int status = 0;
+        REQUIRE(waitpid(child, &status, WUNTRACED) == child);
+        if (WIFSTOPPED(status)) {
+            if (lifted) ::kill(child, SIGCONT);
+            REQUIRE(waitpid(child, &status, 0) == child);
+        }
+        CHECK(WIFSIGNALED(status) == !lifted);
+        if (!lifted) CHECK(WTERMSIG(status) == SIGKILL);
+    }
+}
+
+TEST_CASE("a fence set to a moment gone by ends the process") {
+    const pid_t child = fork();
+    if (child == 0) {
+        const auto fence = redis::make_fence();
+        if (fence) (*fence)->set(redis::fence_now() - 1s);
+        for (;;) ::pause();
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status));
 }
 
 TEST_CASE("a node alone is its own barrier") {

@@ -10,6 +10,15 @@ using namespace licet;
 
 namespace {
 
+using namespace std::chrono_literals;
+
+class TestFence final : public ports::Fence {
+  public:
+    void set(ports::FenceTime at) noexcept override { stands = at; }
+    void lift() noexcept override { stands.reset(); }
+    std::optional<ports::FenceTime> stands;
+};
+
 // A catalog that answers, fails, or does not answer, and a data plane that notes what it is told.
 struct Stage {
     std::mutex mutex;
@@ -17,12 +26,16 @@ struct Stage {
     bool fails = false, blocked = false;
     int reads = 0;
     std::vector<bool> told;
+    std::vector<std::function<void()>> closing;  // what to call when the data plane has closed
+    std::shared_ptr<TestFence> fence = std::make_shared<TestFence>();
     app::DeliveryGate gate{[this] { return refresh(); },
-                           [this](bool on) {
+                           [this](bool on, std::function<void()> done) {
                                const std::lock_guard lock(mutex);
                                told.push_back(on);
+                               if (!on) closing.push_back(std::move(done));
                                changed.notify_all();
-                           }};
+                           },
+                           fence};
 
     ~Stage() {
         set(blocked, false);
@@ -55,13 +68,13 @@ struct Stage {
 TEST_CASE("delivery gate: opens after a read under the lease, closes with it") {
     Stage s;
     CHECK_FALSE(s.gate.open());
-    s.gate.lease(true);
+    s.gate.lease(1s);
     REQUIRE(s.await([&] { return s.told == std::vector<bool>{true}; }));
     CHECK(s.gate.open());
-    s.gate.lease(false);
+    s.gate.lease(std::nullopt);
     CHECK_FALSE(s.gate.open());
     CHECK(s.told == std::vector<bool>{true, false});
-    s.gate.lease(true);
+    s.gate.lease(1s);
     REQUIRE(s.await([&] { return s.told.size() == 3; }));
     CHECK(s.reads == 2);
 }
@@ -69,7 +82,7 @@ TEST_CASE("delivery gate: opens after a read under the lease, closes with it") {
 TEST_CASE("delivery gate: a catalog that is away is asked again until it answers") {
     Stage s;
     s.set(s.fails, true);
-    s.gate.lease(true);
+    s.gate.lease(1s);
     REQUIRE(s.await_reads(3));
     CHECK_FALSE(s.gate.open());
     CHECK(s.told.empty());
@@ -80,10 +93,10 @@ TEST_CASE("delivery gate: a catalog that is away is asked again until it answers
 TEST_CASE("delivery gate: what was read under a lease that ended since opens nothing") {
     Stage s;
     s.set(s.blocked, true);
-    s.gate.lease(true);
+    s.gate.lease(1s);
     REQUIRE(s.await_reads(1));
-    s.gate.lease(false);  // does not wait for the catalog
-    s.gate.lease(true);   // held again, but the read under way began before
+    s.gate.lease(std::nullopt);  // does not wait for the catalog
+    s.gate.lease(1s);            // held again, but the read under way began before
     CHECK(s.told == std::vector<bool>{false});
     s.set(s.blocked, false);
     REQUIRE(s.await([&] { return s.told == std::vector<bool>{false, true}; }));
@@ -93,8 +106,48 @@ TEST_CASE("delivery gate: what was read under a lease that ended since opens not
 TEST_CASE("delivery gate: stops while it waits for the catalog") {
     Stage s;
     s.set(s.fails, true);
-    s.gate.lease(true);
+    s.gate.lease(1s);
     REQUIRE(s.await_reads(1));
     s.gate.stop();
     CHECK_FALSE(s.gate.open());
+}
+
+TEST_CASE("delivery gate: the fence stands where the lease was last said to reach, until all have closed") {
+    Stage s;
+    s.gate.lease(1s);
+    CHECK(s.fence->stands == 1s);
+    REQUIRE(s.await([&] { return s.told.size() == 1; }));
+    s.gate.lease(2s);  // renewed: nothing else changes
+    CHECK(s.fence->stands == 2s);
+    CHECK(s.told.size() == 1);
+    s.gate.lease(std::nullopt);
+    CHECK(s.fence->stands == 2s);
+    s.closing.at(0)();
+    CHECK_FALSE(s.fence->stands.has_value());
+}
+
+TEST_CASE("delivery gate: what closed late lifts the fence of no later lease") {
+    Stage s;
+    s.gate.lease(1s);
+    REQUIRE(s.await([&] { return s.told.size() == 1; }));
+    s.gate.lease(std::nullopt);
+    s.gate.lease(3s);
+    s.closing.at(0)();
+    CHECK(s.fence->stands == 3s);
+    REQUIRE(s.await([&] { return s.told.size() == 3; }));  // opened again
+    s.gate.lease(std::nullopt);
+    s.closing.at(0)();  // of the first time: the data plane was opened since, and has not heard the second close
+    CHECK(s.fence->stands == 3s);
+    s.closing.at(1)();
+    CHECK_FALSE(s.fence->stands.has_value());
+}
+
+TEST_CASE("delivery gate: once nothing of the node writes, renewals set no fence") {
+    Stage s;
+    s.gate.lease(1s);
+    s.gate.stop();
+    s.gate.lift();
+    CHECK_FALSE(s.fence->stands.has_value());
+    s.gate.lease(2s);
+    CHECK_FALSE(s.fence->stands.has_value());
 }

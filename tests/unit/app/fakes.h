@@ -251,7 +251,7 @@ class MemoryCatalog final : public ports::Catalog {
 
 class TestCluster final : public ports::Cluster {
   public:
-    void start(std::function<void(bool)>) override {}
+    void start(std::function<void(std::optional<ports::FenceTime>)>) override {}
     void acknowledge(GovernanceEpoch epoch) override { acknowledged = std::max(acknowledged.load(), epoch.value); }
     Result<std::vector<std::string>> await(GovernanceEpoch epoch, int) override {
         if (away) return Error{Errc::unavailable, "away", {}};
