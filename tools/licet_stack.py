@@ -9,6 +9,7 @@ import hashlib
 import os
 import pathlib
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -22,6 +23,7 @@ from licet_client import Client, await_condition
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+PORTS = (12000, 32000)
 DEV_PORTS = {"eu": 18443, "us": 18444, "eu.ops": 18081, "us.ops": 18082, "postgres": 15439, "redis": 16399}
 _LIBC = ctypes.CDLL(None)
 
@@ -31,12 +33,17 @@ class StackError(Exception):
 
 
 def free_ports(names):
-    """Ports nobody uses now. All are held until all are known, so that they differ."""
+    """Ports nobody uses now. All are held until all are known, so that they differ. Below those the kernel lends to outgoing connections, one of which could take a port
+    before its server does."""
     held = {}
     for name in names:
-        s = socket.socket()
-        s.bind(("127.0.0.1", 0))
-        held[name] = s
+        while name not in held:
+            s = socket.socket()
+            try:
+                s.bind(("127.0.0.1", random.randrange(*PORTS)))
+                held[name] = s
+            except OSError:
+                s.close()
     out = {name: s.getsockname()[1] for name, s in held.items()}
     for s in held.values():
         s.close()
