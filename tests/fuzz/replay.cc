@@ -103,6 +103,11 @@ int main(int count, char** files) {
     }
     if (count > 1) return 0;
     const auto seeds = licet::fuzz::seeds();
+    if (const char* corpus = std::getenv("LICET_FUZZ_CORPUS")) {
+        for (std::size_t i = 0; i < seeds.size(); ++i)
+            std::ofstream(std::string(corpus) + "/seed-" + std::to_string(i), std::ios::binary) << seeds[i];
+        return 0;
+    }
     for (const auto& seed : seeds) run(seed);
     Mutator mutator(seeds, static_cast<unsigned>(number("LICET_FUZZ_SEED", 1)));
     const long seconds = number("LICET_FUZZ_SECONDS", 0), most = number("LICET_FUZZ_RUNS", seconds > 0 ? LONG_MAX : kRuns);
