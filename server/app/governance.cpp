@@ -131,7 +131,7 @@ void Governance::give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subj
 
 Status Governance::hold(GovernanceEpoch epoch) {
     const auto began_ns = parts_.clock->monotonic_ns();
-    BarrierOutcome outcome{epoch, 0, {}, {}, {}, false};
+    BarrierOutcome outcome{epoch, 0, {}, {}};
     if (auto refreshed = refresh(); !refreshed) {
         outcome.why = "this node could not read it back yet";
     } else if (auto outstanding = parts_.cluster->await(epoch, limits::barrier_wait_max_ms); !outstanding) {

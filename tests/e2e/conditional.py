@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Changes on a condition: what an admin read is what the change replaces, or nothing is changed. Nobody's change is lost to another's."""
 import concurrent.futures
+import json
 import pathlib
 import sys
 
@@ -19,8 +20,10 @@ def put(client, title, if_match, path=PATH):
     return client.request("PUT", path, body(title), headers={"If-Match": if_match}, accept_status=(400, 409, 412))
 
 
-def audit_lines(context):
-    return len(context.client("auditor").get("/v1/admin/audit?limit=10000").body.splitlines())
+def changes(context):
+    """Lines of the audit about changes; how their barriers ended is written beside them, a little later."""
+    lines = [json.loads(line) for line in context.client("auditor").get("/v1/admin/audit?limit=10000").body.splitlines()]
+    return [line["seq"] for line in lines if not line["action"].startswith("barrier.")]
 
 
 @case
@@ -30,12 +33,12 @@ def a_stale_change_is_refused_and_changes_nothing(context):
     read = admin.get(PATH)
     equal(admin.get(PATH).headers["ETag"], read.headers["ETag"], "validator of the same entry")
     equal(put(admin, "second", read.headers["ETag"]).status, 200, "a change of what was read")
-    before = audit_lines(context)
+    before = changes(context)
     for stale in (read.headers["ETag"], '"other"', 'W/' + admin.get(PATH).headers["ETag"], read.headers["ETag"].strip('"')):
         answer = put(admin, "third", stale)
         equal((answer.status, answer.json()["pointer"]), (412, "header:If-Match"), f"a change on {stale}")
     equal(admin.get(PATH).json()["title"], "second", "title")
-    equal(audit_lines(context), before, "lines of the audit")
+    equal(changes(context), before, "changes in the audit")
 
 
 @case
