@@ -20,9 +20,10 @@
 namespace race {
 
 struct Mark {
-    std::uint32_t peer_port;  // the subscriber's
-    std::uint64_t written;    // bytes the server's process has handed to the kernel since the connection was made
+    std::uint32_t ports;    // of the node and of the subscriber: towards another node the same port of ours may be in use, too
+    std::uint64_t written;  // bytes the server's process has handed to the kernel since the connection was made
 };
+inline std::uint32_t both_ports(std::uint16_t node, std::uint32_t subscriber) { return std::uint32_t{node} << 16 | subscriber; }
 
 class KernelMarks {
   public:
@@ -77,7 +78,8 @@ class KernelMarks {
             if (at->nla_type == INET_DIAG_INFO) {
                 tcp_info info{};
                 std::memcpy(&info, at + 1, std::min<std::size_t>(sizeof info, at->nla_len - sizeof *at));
-                into.push_back({ntohs(socket->id.idiag_dport), info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes});
+                into.push_back({both_ports(ntohs(socket->id.idiag_sport), ntohs(socket->id.idiag_dport)),
+                                info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes});
             }
             const int step = NLA_ALIGN(at->nla_len);
             left -= step;

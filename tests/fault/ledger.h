@@ -91,9 +91,9 @@ class Ledger {
     static const char* late(const EventId& event, const Place& place, std::int64_t since_ns, const std::vector<Mark>& marks) {
         if (event.published_ns > since_ns) return "published after it";
         if (place.connected_ns > since_ns) return "on a connection made after it";
-        const auto at =
-            std::lower_bound(marks.begin(), marks.end(), place.port, [](const Mark& m, std::uint32_t port) { return m.peer_port < port; });
-        if (at == marks.end() || at->peer_port != place.port) return "on a connection the server had not accepted";
+        const auto ports = both_ports(place.node_port, place.port);
+        const auto at = std::lower_bound(marks.begin(), marks.end(), ports, [](const Mark& m, std::uint32_t p) { return m.ports < p; });
+        if (at == marks.end() || at->ports != ports) return "on a connection the server had not accepted";
         return place.offset > at->written ? "the kernel had not got it" : nullptr;
     }
     void report(const EventId& event, const Place& place, const Withdrawal& w, const char* why) {

@@ -178,7 +178,7 @@ class Race {
     void take_marks(std::vector<Mark>& into) {
         thread_local KernelMarks marks;
         for (const auto port : options_.nodes) marks.read(port, into);
-        std::sort(into.begin(), into.end(), [](const Mark& a, const Mark& b) { return a.peer_port < b.peer_port; });
+        std::sort(into.begin(), into.end(), [](const Mark& a, const Mark& b) { return a.ports < b.ports; });
     }
 
     void withdraw(unsigned number) {

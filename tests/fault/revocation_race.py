@@ -144,7 +144,7 @@ def judge(told, code, wanted, disturbed):
         wrong.append(f"{told.get('violations')} events of people whose withdrawal was acknowledged")
     if told.get("withdrawals", 0) < wanted:
         wrong.append(f"{told.get('withdrawals')} withdrawals acknowledged, not {wanted}")
-    if told.get("late_for_the_call", 0) == 0:
+    if disturbed and told.get("late_for_the_call", 0) == 0:
         wrong.append("the control found nothing: no event was late even for the call")
     if disturbed and told.get("pages", 0) == 0:
         wrong.append("no page was read")
