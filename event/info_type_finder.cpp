@@ -34,10 +34,10 @@ std::size_t email(std::string_view text, std::size_t sign, std::size_t floor, st
         const bool inside = end < text.size() && end - sign <= kDomain;
         if (inside && (alnum(c) || c == '-' || beyond_ascii(c))) continue;
         // A label ends here. One that runs on past the sizes is taken as far as they go.
-        if (end == label || end - label > kLabel) break;
-        last = end;
-        if (++labels >= 2 && !inside) break;
-        if (!inside || c != '.') break;
+        if (end == label) break;
+        ++labels;
+        last = std::min(end, label + kLabel);
+        if (last < end || !inside || c != '.') break;
         label = end + 1;
     }
     while (last > sign && last < text.size() && continues(text[last])) --last;

@@ -30,6 +30,11 @@ TEST_CASE("e-mail addresses in text") {
     CHECK(found("'o'neil@example.com'") == "EMAIL_ADDRESS=o'neil@example.com|");
     CHECK(found("z\xc3\xb6@m\xc3\xbc.de") == "EMAIL_ADDRESS=z\xc3\xb6@m\xc3\xbc.de|");
     CHECK(found("a@b.co@d.ef") == "EMAIL_ADDRESS=a@b.co|");
+    // A label that runs on past its size is taken as far as it goes: what is left must not look like an address of its own.
+    const std::string longest(63, 'z');
+    CHECK(found("c@d." + longest + "zzz'c@d.ef") == "EMAIL_ADDRESS=c@d." + longest + "|EMAIL_ADDRESS=zzz'c@d.ef|");
+    CHECK(found("c@d." + longest + "z") == "EMAIL_ADDRESS=c@d." + longest + "|");
+    CHECK(found("c@" + longest + "z") == "");
     for (const char* none : {"", "@", "a@", "@b.co", "a@b", "a @b.co", "a@ b.co", "a@.co", "@@@@", "twitter @ada"}) {
         CAPTURE(none);
         CHECK(found(none) == "");
