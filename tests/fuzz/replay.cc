@@ -1,6 +1,6 @@
-// Runs a fuzz target without libFuzzer: on the files given, or on its seeds and on so many mutations of them. The mutations are the same in every run
-// unless LICET_FUZZ_SEED says otherwise; LICET_FUZZ_RUNS sets their number, or LICET_FUZZ_SECONDS how long they go on. An input that breaks the
-// target is printed in hex.
+// Runs a fuzz target without libFuzzer: on the files given, or on its seeds, on what libFuzzer found worth keeping (corpus/), and on so many
+// mutations of them. The mutations are the same in every run unless LICET_FUZZ_SEED says otherwise; LICET_FUZZ_RUNS sets their number, or
+// LICET_FUZZ_SECONDS how long they go on. An input that breaks the target is printed in hex.
 #include <unistd.h>
 #include <chrono>
 #include <climits>
@@ -10,6 +10,7 @@
 #include <iterator>
 #include <random>
 
+#include "base/encoding.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {
@@ -35,6 +36,17 @@ void on_fault(int signal) {
 void run(std::string input) {
     current = std::move(input);
     (void)LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(current.data()), current.size());
+}
+
+// Adds the kept inputs, one a line in hex, where the target has any.
+bool keep(std::vector<std::string>& seeds) {
+    std::ifstream file(LICET_FUZZ_KEPT);
+    for (std::string line; std::getline(file, line);) {
+        const auto bytes = licet::parse_hex(line);
+        if (!bytes) return std::cerr << LICET_FUZZ_KEPT << " has a line that is no hex\n", false;
+        seeds.push_back(*bytes);
+    }
+    return true;
 }
 
 class Mutator {
@@ -102,7 +114,8 @@ int main(int count, char** files) {
         run({std::istreambuf_iterator<char>(file), {}});
     }
     if (count > 1) return 0;
-    const auto seeds = licet::fuzz::seeds();
+    auto seeds = licet::fuzz::seeds();
+    if (!keep(seeds)) return 2;
     if (const char* corpus = std::getenv("LICET_FUZZ_CORPUS")) {
         for (std::size_t i = 0; i < seeds.size(); ++i)
             std::ofstream(std::string(corpus) + "/seed-" + std::to_string(i), std::ios::binary) << seeds[i];
