@@ -49,7 +49,12 @@ Result<Reply> Admin::create_client(const Actor& actor, const json& body) {
     client.secret_hash = secret_hash(*parts_.crypto, client.secret_salt, text);
     json reply = ports::to_json(client);
     reply["secret"] = text;
-    return held(parts_.catalog->create_client(client, {actor.client, "client.create", client.id, body}), std::move(reply), 201);
+    const auto changed = parts_.catalog->create_client(client, {actor.client, "client.create", client.id, body});
+    if (!changed) return changed.error();
+    // A new client forbids nothing, and its secret is shown once: it is told also when a node has not confirmed the change yet.
+    (void)parts_.governance->hold(changed->epoch);
+    reply["epoch"] = changed->epoch.value;
+    return Reply{201, std::move(reply)};
 }
 Result<Reply> Admin::list_clients() const {
     const auto all = parts_.catalog->configuration();

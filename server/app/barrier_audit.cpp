@@ -55,13 +55,14 @@ void BarrierAudit::write_loop() {
         if (queue_.empty()) return;
         const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(std::min(queue_.size(), kBatch));
         const std::deque<BarrierOutcome> batch(queue_.begin(), end);
+        const bool last = stopping_;  // an attempt begun before the end is not the last one
         lock.unlock();
         const bool done = write(batch);
         lock.lock();
         if (done) {
             queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(batch.size()));
             waiting_.set(static_cast<double>(queue_.size()));
-        } else if (stopping_) {
+        } else if (last) {
             lost(queue_, "the node ends");
             queue_.clear();
             return;

@@ -14,6 +14,7 @@ constexpr std::size_t kSubjectsOneByOne = 16;
 
 // Also while nothing is due the clock is looked at so often: it may be set forward.
 constexpr std::int64_t kClockLookMs = 1000;
+constexpr auto kRetryPause = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -59,18 +60,25 @@ void Governance::start(std::shared_ptr<DataPlane> plane) {
     plane_ = std::move(plane);
     parts_.cluster->acknowledge(snapshot()->epoch);
     expirer_ = std::thread([this] { expire_loop(); });
+    // Until it is done: the catalog says only once that it moved.
     parts_.catalog->watch([this] {
-        if (const auto done = refresh(); !done) log::warn("governance.refresh_failed", {{"detail", done.error().detail}});
+        for (;;) {
+            const auto done = refresh();
+            if (done) return;
+            log::warn("governance.refresh_failed", {{"detail", done.error().detail}});
+            std::unique_lock lock(state_mutex_);
+            if (expiry_changed_.wait_for(lock, kRetryPause, [&] { return stopping_; })) return;
+        }
     });
 }
 
 void Governance::stop() {
-    parts_.catalog->stop_watching();
     {
         const std::lock_guard lock(state_mutex_);
         stopping_ = true;
         expiry_changed_.notify_all();
     }
+    parts_.catalog->stop_watching();
     if (expirer_.joinable()) expirer_.join();
 }
 
@@ -88,9 +96,9 @@ Status Governance::refresh() {
     if (configured) {
         auto configuration = parts_.catalog->configuration();
         if (!configuration) return configuration.error();
-        // It may be newer than the consents read above: its epoch is only claimed as far as both were read.
-        configuration->epochs.regional = std::min(configuration->epochs.regional, epochs->regional);
-        next = build_snapshot(*configuration, parts_.region, index_, parts_.vocabulary, current.get());
+        // It may be newer than the consents read above, and no more is claimed than the epoch that was read before either: a sum of the newer global
+        // part and the older regional one may be the number of a change that neither holds.
+        next = at_epoch(*build_snapshot(*configuration, parts_.region, index_, parts_.vocabulary, current.get()), epochs->sum());
     } else {
         next = at_epoch(*current, epochs->sum());
     }

@@ -234,6 +234,9 @@ class PgCatalog final : public Catalog {
                 "withdrawn_position = CASE WHEN excluded.withdrawn_revision > 0 THEN excluded.withdrawn_position ELSE consents.withdrawn_position "
                 "END",
                 changed.revision);
+            // What is replicated here waits for this change: were the global part to move between the reading and the commit, the sum would be one
+            // that a node may have without the consents.
+            t.exec("SELECT value FROM global_epoch FOR SHARE");
             changed.epoch = read_epochs(t).sum();
             return changed;
         });
