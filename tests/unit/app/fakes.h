@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "server/app/governance.h"
 #include "server/ports/catalog_json.h"
@@ -38,9 +40,11 @@ class MemoryCatalog final : public ports::Catalog {
     std::vector<ports::PolicyRow> rows;
     std::vector<ports::AuditEntry> audited;
     std::atomic<bool> epochs_away{false}, consents_away{false}, configuration_away{false};
+    std::function<void()> before_configuration;  // once: what happens while a node reads
 
     Result<ports::Configuration> configuration() override {
         if (configuration_away) return away();
+        if (const auto meanwhile = std::exchange(before_configuration, {})) meanwhile();
         const std::lock_guard lock(mutex_);
         auto out = held;
         for (const auto& p : rows)

@@ -127,6 +127,27 @@ TEST_CASE("governance: a refresh that failed half way is made whole by the next 
     CHECK_FALSE(g.valid(subject(1), kNarrow));
 }
 
+TEST_CASE("governance: no epoch is claimed whose consents were not read") {
+    Governed g;
+    g.consent({given(1)});
+    g.start();
+    REQUIRE(g.cluster->acknowledged == 2);
+    // While this node reads change 3, a withdrawal makes 4 and another change of configuration 5: the newer configuration and the older consents add
+    // up to 4, which neither is.
+    REQUIRE(g.catalog->put_party({"lab", "Lab", "DE", {}, {}}, {}));
+    g.catalog->before_configuration = [&] {
+        g.consent({withdrawn(1)});
+        REQUIRE(g.catalog->put_party({"lab", "Lab", "FR", {}, {}}, {}));
+    };
+    REQUIRE(g.governance->refresh());
+    CHECK(g.valid(subject(1), kNarrow));
+    CHECK(g.cluster->acknowledged == 3);
+    CHECK(g.governance->snapshot()->party("lab")->country == "FR");
+    REQUIRE(g.governance->refresh());
+    CHECK_FALSE(g.valid(subject(1), kNarrow));
+    CHECK(g.cluster->acknowledged == 5);
+}
+
 TEST_CASE("governance: the barrier holds, or says why not") {
     Governed g;
     g.start();
