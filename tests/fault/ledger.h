@@ -9,6 +9,7 @@
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -41,7 +42,7 @@ struct Withdrawal {
     enum State : int { standing, called, acknowledged, unconfirmed };
     std::atomic<int> state{standing};
     std::int64_t called_ns = 0, acknowledged_ns = 0;
-    std::vector<Mark> at_call, at_acknowledgement;  // by port
+    std::shared_ptr<const std::vector<Mark>> at_call, at_acknowledgement;  // by port; one reading for all people of a call
 };
 
 // Where an event was received: on which connection, and up to which byte of it.
@@ -68,9 +69,9 @@ class Ledger {
         const int state = w.state.load(std::memory_order_acquire);
         if (state == Withdrawal::standing || state == Withdrawal::unconfirmed) return;
         // The control: judged by the moment of the call, when nothing was promised yet. A detector that sees must find some.
-        if (!w.at_call.empty() && late(event, place, w.called_ns, w.at_call) != nullptr) ++late_for_the_call;
+        if (w.at_call != nullptr && late(event, place, w.called_ns, *w.at_call) != nullptr) ++late_for_the_call;
         if (state != Withdrawal::acknowledged) return;
-        if (const char* why = late(event, place, w.acknowledged_ns, w.at_acknowledgement)) {
+        if (const char* why = late(event, place, w.acknowledged_ns, *w.at_acknowledgement)) {
             report(event, place, w, why);
         } else {
             ++held_by_the_kernel;

@@ -11,13 +11,16 @@
 //     came.
 // The same judgement by marks taken before the call is the control: there must be late events by it, or nothing was tested.
 //
-//   revocation_race --nodes PORT,PORT.. --withdrawals N [--subscribers M] [--slow K] [--rate EVENTS_PER_SECOND_AND_NODE] [--withdrawers W]
+//   revocation_race --nodes PORT,PORT.. --withdrawals N [--subscribers M] [--slow K] [--rate EVENTS_PER_SECOND_AND_NODE] [--withdrawers W] [--batch
+//   B]
+// A call withdraws the consent of 1 to B people: one alone, or several as lines of one change.
 // Tokens come in the environment (RACE_DESK, RACE_READER, RACE_DPO). Commands on stdin: "avoid PORT", "use PORT" (who is asked to withdraw), "quiet",
 // "noisy" (whether latencies count as undisturbed), "release" (it may end with N withdrawals), "stop".
 #include <csignal>
 #include <deque>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <random>
 #include <sstream>
 #include <thread>
@@ -30,7 +33,7 @@
 namespace race {
 namespace {
 
-constexpr std::uint32_t kAhead = 24, kBehind = 8;  // the people events are about: those about to withdraw, and those who just did
+constexpr std::uint32_t kAhead = 24, kBehind = 8;  // the people events are about: those about to withdraw (and all of a call), and those who just did
 constexpr std::uint32_t kGrant = 2000;             // consents given with one request
 constexpr int kEventsPerPost = 16;
 
@@ -38,6 +41,7 @@ struct Options {
     std::vector<std::uint16_t> nodes;
     std::uint32_t withdrawals = 500;
     int subscribers = 24, slow = 6, rate = 1000, withdrawers = 2;
+    std::uint32_t batch = 1;
 };
 
 class Race {
@@ -47,7 +51,8 @@ class Race {
           ledger_(static_cast<std::size_t>(options_.withdrawals) * 2 + 4 * kGrant),
           desk_(token("RACE_DESK")),
           reader_(token("RACE_READER")),
-          dpo_(token("RACE_DPO")) {
+          dpo_(token("RACE_DPO")),
+          ahead_(kAhead + options_.batch * static_cast<std::uint32_t>(options_.withdrawers)) {
         for (const auto port : options_.nodes) avoided_[port] = false;
     }
 
@@ -116,7 +121,7 @@ class Race {
     // One of those around the next to withdraw.
     std::uint32_t someone(std::minstd_rand& random) {
         const std::uint32_t next = next_, from = next > kBehind ? next - kBehind : 0;
-        return std::min(from + static_cast<std::uint32_t>(random() % (kAhead + kBehind)), granted_.load() - 1);
+        return std::min(from + static_cast<std::uint32_t>(random() % (ahead_ + kBehind)), granted_.load() - 1);
     }
 
     void publish(std::uint16_t port) {
@@ -175,15 +180,18 @@ class Race {
         if ((status >= 200 && status < 300) || status == 503) granted_ += kGrant;
     }
 
-    void take_marks(std::vector<Mark>& into) {
-        thread_local KernelMarks marks;
-        for (const auto port : options_.nodes) marks.read(port, into);
-        std::sort(into.begin(), into.end(), [](const Mark& a, const Mark& b) { return a.ports < b.ports; });
+    std::shared_ptr<const std::vector<Mark>> marks() {
+        thread_local KernelMarks kernel;
+        auto out = std::make_shared<std::vector<Mark>>();
+        for (const auto port : options_.nodes) kernel.read(port, *out);
+        std::sort(out->begin(), out->end(), [](const Mark& a, const Mark& b) { return a.ports < b.ports; });
+        return out;
     }
 
     void withdraw(unsigned number) {
         std::map<std::uint16_t, std::unique_ptr<Http>> nodes;
         for (const auto port : options_.nodes) nodes[port] = std::make_unique<Http>(port, 40);
+        std::minstd_rand random(number + 1);
         for (std::size_t turn = number; (acknowledged_ < options_.withdrawals || !released_) && !stopping_; ++turn) {
             const auto port = options_.nodes[turn % options_.nodes.size()];
             if (avoided_[port]) {
@@ -191,36 +199,56 @@ class Race {
                 continue;
             }
             Http& http = *nodes[port];
+            const auto many = 1 + static_cast<std::uint32_t>(random()) % options_.batch;
             {
                 const std::lock_guard lock(grant_mutex_);
-                while (next_ + kAhead + 8 > granted_ && !stopping_) grant(http);
+                while (next_ + ahead_ + options_.batch > granted_ && !stopping_) grant(http);
             }
-            const std::uint32_t subject = next_++;
-            if (subject >= ledger_.size()) break;
-            Withdrawal& w = ledger_[subject];
-            const bool undisturbed = quiet_;
-            w.called_ns = now_ns();
-            if (subject % 8 == 0) take_marks(w.at_call);
-            w.state.store(Withdrawal::called, std::memory_order_release);
-            const auto begun = now_ns();
-            const int status = http.request("POST", "/v1/admin/consents/withdraw", dpo_, "application/json",
-                                            "{\"subject\":\"s" + std::to_string(subject) + "@example.org\",\"controller\":\"daily-courier\"}");
-            const auto ended = now_ns();
-            if (status < 200 || status >= 300 || status == 202) {
-                w.state.store(Withdrawal::unconfirmed, std::memory_order_release);
-                const std::lock_guard lock(figures_mutex_);
-                ++unconfirmed_[status];
-                continue;
-            }
-            w.acknowledged_ns = ended;
-            take_marks(w.at_acknowledgement);
-            w.state.store(Withdrawal::acknowledged, std::memory_order_release);
-            const auto marked = now_ns();
-            ++acknowledged_;
-            const std::lock_guard lock(figures_mutex_);
-            (undisturbed && quiet_ ? quiet_us_ : noisy_us_).push_back(static_cast<std::uint32_t>((ended - begun) / 1000));
-            marks_us_.push_back(static_cast<std::uint32_t>((marked - ended) / 1000));
+            const std::uint32_t first = next_.fetch_add(many);
+            if (first + many > ledger_.size()) break;
+            withdraw(http, first, many);
         }
+    }
+
+    // The people from `first` on, with one call.
+    void withdraw(Http& http, std::uint32_t first, std::uint32_t many) {
+        const bool undisturbed = quiet_;
+        const auto all = [&](auto&& change) {
+            for (auto s = first; s < first + many; ++s) change(ledger_[s]);
+        };
+        const auto called = now_ns();
+        std::shared_ptr<const std::vector<Mark>> at_call;
+        if (first % 8 < many) at_call = marks();
+        all([&](Withdrawal& w) {
+            w.called_ns = called;
+            w.at_call = at_call;
+            w.state.store(Withdrawal::called, std::memory_order_release);
+        });
+        std::string body;
+        for (auto s = first; s < first + many; ++s)
+            body += "{\"subject\":\"s" + std::to_string(s) + "@example.org\",\"controller\":\"daily-courier\"" +
+                    (many == 1 ? "}" : ",\"purposes\":[\"dpv:AcademicResearch\"],\"status\":\"withdrawn\"}\n");
+        const auto begun = now_ns();
+        const int status = many == 1 ? http.request("POST", "/v1/admin/consents/withdraw", dpo_, "application/json", body)
+                                     : http.request("POST", "/v1/admin/consents", dpo_, "application/x-ndjson", body);
+        const auto ended = now_ns();
+        if (status < 200 || status >= 300 || status == 202) {
+            all([](Withdrawal& w) { w.state.store(Withdrawal::unconfirmed, std::memory_order_release); });
+            const std::lock_guard lock(figures_mutex_);
+            ++unconfirmed_[status];
+            return;
+        }
+        const auto at_acknowledgement = marks();
+        all([&](Withdrawal& w) {
+            w.acknowledged_ns = ended;
+            w.at_acknowledgement = at_acknowledgement;
+            w.state.store(Withdrawal::acknowledged, std::memory_order_release);
+        });
+        const auto marked = now_ns();
+        acknowledged_ += many;
+        const std::lock_guard lock(figures_mutex_);
+        (undisturbed && quiet_ ? quiet_us_ : noisy_us_).push_back(static_cast<std::uint32_t>((ended - begun) / 1000));
+        marks_us_.push_back(static_cast<std::uint32_t>((marked - ended) / 1000));
     }
 
     void obey() {
@@ -271,6 +299,7 @@ class Race {
     const Options options_;
     Ledger ledger_;
     const std::string desk_, reader_, dpo_;
+    const std::uint32_t ahead_;
     std::map<std::uint16_t, std::atomic<bool>> avoided_;
     std::atomic<bool> stopping_{false}, released_{false}, quiet_{true};
     std::atomic<int> streaming_{0};
@@ -298,6 +327,8 @@ Options parse(int argc, char** argv) {
             out.rate = std::stoi(value);
         } else if (name == "--withdrawers") {
             out.withdrawers = std::stoi(value);
+        } else if (name == "--batch") {
+            out.batch = static_cast<std::uint32_t>(std::max(1UL, std::stoul(value)));
         }
     }
     return out;

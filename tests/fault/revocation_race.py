@@ -2,7 +2,7 @@
 """The revocation barrier against three nodes of one region, PostgreSQL and Redis, all real processes, while they are disturbed: nodes stopped (SIGSTOP) for less
 and for more than a lease, Redis killed and started again empty, a node killed. tests/fault/revocation_race.cc publishes, subscribes, withdraws and judges.
 
-Without arguments: the short form of the test run. --withdrawals 100000 is the long form. --latency measures the call undisturbed, with --nodes and
+Without arguments: the short form of the test run. --withdrawals 100000 --batch 16 is the long form. --latency measures the call undisturbed, with --nodes and
 --subscribers, and ends with one JSON line.
 """
 import argparse
@@ -160,6 +160,7 @@ def main():
     parser.add_argument("--slow", type=int, default=6)
     parser.add_argument("--rate", type=int, default=1000, help="events per second and node")
     parser.add_argument("--withdrawers", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=4, help="people withdrawn by one call, at most")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--latency", action="store_true", help="nothing is disturbed")
     arguments = parser.parse_args()
@@ -171,7 +172,7 @@ def main():
     wrong = []
     try:
         stack.load()
-        client = Client(arguments.client, stack, [word for name in ("withdrawals", "subscribers", "slow", "rate", "withdrawers")
+        client = Client(arguments.client, stack, [word for name in ("withdrawals", "subscribers", "slow", "rate", "withdrawers", "batch")
                                                    for word in (f"--{name}", str(getattr(arguments, name)))])
         try:
             if not client.ready.wait(120):
