@@ -102,4 +102,9 @@ inline constexpr int catalog_connect_timeout_ms = 5'000;
 inline constexpr int catalog_unanswered_timeout_ms = 15'000;  // sent bytes the server's machine does not acknowledge
 inline constexpr int catalog_statement_timeout_ms = 60'000;
 
+// Audit
+inline constexpr std::size_t checkpoint_max_bytes = 16 * 1024;         // of a signed note
+inline constexpr std::size_t audit_page_max_bytes = 1024 * 1024;       // read at one time; a longer line is a page of its own
+inline constexpr std::size_t audit_line_max_bytes = 64 * 1024 * 1024;  // that `licet verify` reads
+
 }  // namespace licet::limits

@@ -1,8 +1,7 @@
-// Regions, products, parties, contracts, audit.
+// Regions, products, parties, contracts.
 #include "server/app/admin.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/limits.h"
 #include "metering/rating.h"
@@ -207,24 +206,5 @@ Result<Reply> Admin::get_contract(const std::string& name) const {
     const auto all = parts_.catalog->configuration();
     return all ? one_of("contract", all->contracts, [&](const auto& c) { return c.name == name; }) : Result<Reply>(all.error());
 }
-
-Result<std::string> Admin::audit_lines(std::string_view after, std::string_view limit) const {
-    const auto number = [](std::string_view text, std::uint64_t fallback) -> std::optional<std::uint64_t> {
-        if (text.empty()) return fallback;
-        std::uint64_t value = 0;
-        const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-        return read.ec == std::errc{} && read.ptr == text.data() + text.size() ? std::optional(value) : std::nullopt;
-    };
-    const auto from = number(after, 0), most = number(limit, 1000);
-    if (!from) return Error{Errc::invalid_parameter, "expected a sequence number", "query:after"};
-    if (!most || *most == 0 || *most > 10'000) return Error{Errc::invalid_parameter, "expected 1 to 10000", "query:limit"};
-    const auto lines = parts_.catalog->audit(*from, *most);
-    if (!lines) return lines.error();
-    std::string out;
-    for (const auto& line : *lines) out += line.line + "\n";
-    return out;
-}
-
-Result<Reply> Admin::audit_key() const { return Reply{200, {{"algorithm", "Ed25519"}, {"publicKey", parts_.audit_public_key}}}; }
 
 }  // namespace licet::app

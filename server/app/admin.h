@@ -47,7 +47,6 @@ class Admin {
         std::function<Result<Offset>(std::string_view cursor, ports::LogPosition position, StreamEpoch stream_epoch)> open_cursor;
         std::shared_ptr<ShadowCounts> shadow;  // filled by this node's views
         bool authoring = true;
-        std::string audit_public_key;  // base64url
     };
     explicit Admin(Parts parts) : parts_(std::move(parts)) {}
 
@@ -100,9 +99,6 @@ class Admin {
         std::string at;  // RFC 3339; empty: now
     };
     [[nodiscard]] Result<Reply> explain(const Actor& actor, const ExplainQuery& query);
-
-    [[nodiscard]] Result<std::string> audit_lines(std::string_view after, std::string_view limit) const;  // NDJSON
-    [[nodiscard]] Result<Reply> audit_key() const;
 
   private:
     [[nodiscard]] std::shared_ptr<const Snapshot> now() const { return parts_.governance->snapshot(); }

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "base/checkpoint.h"
 #include "base/encoding.h"
 #include "base/ids.h"
 
@@ -174,6 +175,13 @@ void read_stores(Reader& r, Config& c) {
     c.redis.lease_ms = static_cast<int>(r.number("redis", "lease_ms", 5000, 500, 60'000));
 }
 
+void read_audit(Reader& r, Config& c) {
+    c.audit.origin = r.text("audit", "origin").value_or("licet.dev/audit/" + c.node.region);
+    if (!valid_origin(c.audit.origin)) r.fail("audit", "origin", "must be 1 to 255 visible ASCII characters without +");
+    c.audit.checkpoint_entries = static_cast<std::uint64_t>(r.number("audit", "checkpoint_entries", 1024, 1, 1'000'000));
+    c.audit.checkpoint_seconds = static_cast<int>(r.number("audit", "checkpoint_seconds", 60, 1, 86'400));
+}
+
 void read_secrets(Reader& r, Config& c) {
     c.secrets.token_signing_key = r.secret("token_signing_key", true);
     c.secrets.audit_signing_key = r.secret("audit_signing_key", true);
@@ -215,6 +223,7 @@ Result<Config> load(const std::string& path) {
     c.node.shards = static_cast<unsigned>(r.number("node", "shards", 0, 0, 64));
     read_edge(r, c);
     read_stores(r, c);
+    read_audit(r, c);
     read_log(r, c);
     read_secrets(r, c);
     r.check_unknown();

@@ -39,6 +39,11 @@ struct Config {
         bool authoring = true;       // it is this node's
     } catalog;
     bool journal_fsync = true;
+    struct Audit {
+        std::string origin;  // names the log in its checkpoints
+        std::uint64_t checkpoint_entries = 1024;
+        int checkpoint_seconds = 60;
+    } audit;
     struct Redis {
         std::string host;  // empty: this node is alone in its region
         std::uint16_t port = 0;

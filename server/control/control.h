@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "server/app/admin.h"
+#include "server/app/audit.h"
 #include "server/app/usage_reports.h"
 #include "server/ports/crypto.h"
 
@@ -25,6 +26,7 @@ struct ControlServices {
     std::shared_ptr<const app::UsageReports> reports;
     std::function<std::shared_ptr<const app::Snapshot>()> snapshot;
     std::shared_ptr<const ports::Crypto> crypto;
+    std::shared_ptr<const app::Audit> audit;
     std::string authored_in;  // region that writes the global configuration; its endpoint goes with every 421
 };
 

@@ -184,11 +184,35 @@ const std::vector<Route>& table() {
          {"auditor"},
          {"after", "limit"},
          [](Call& call) -> Result<Answer> {
-             auto lines = call.services.admin->audit_lines(call.query["after"], call.query["limit"]);
+             auto lines = call.services.audit->lines(call.query["after"], call.query["limit"]);
              if (!lines) return lines.error();
              return Answer{200, "application/x-ndjson", *std::move(lines)};
          }},
-        {"GET", "/v1/admin/audit/key", {"auditor", "admin"}, {}, list<&Admin::audit_key>},
+        {"GET",
+         "/v1/admin/audit/key",
+         {"auditor", "admin"},
+         {},
+         [](Call& call) -> Result<Answer> {
+             return Answer{200, "application/json", call.services.audit->key().dump()};
+         }},
+        {"GET",
+         "/v1/admin/audit/checkpoint",
+         {"auditor"},
+         {},
+         [](Call& call) -> Result<Answer> {
+             auto note = call.services.audit->checkpoint();
+             if (!note) return note.error();
+             return Answer{200, "text/plain; charset=utf-8", *std::move(note)};
+         }},
+        {"GET",
+         "/v1/admin/audit/proof",
+         {"auditor"},
+         {"entry", "from", "size"},
+         [](Call& call) -> Result<Answer> {
+             const auto proof = call.services.audit->proof(call.query["entry"], call.query["from"], call.query["size"]);
+             if (!proof) return proof.error();
+             return Answer{200, "application/json", proof->dump()};
+         }},
 
         {"GET", "/v1/finance/usage", {"finance"}, {"period", "group", "format"}, finance_usage},
     };

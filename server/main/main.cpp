@@ -18,15 +18,22 @@ int main(int argc, char** argv) {
 
     licet::commands::VerifyArguments arguments;
     auto* verify = app.add_subcommand("verify", "Check an audit export or a usage journal offline");
-    auto* audit = verify->add_option("--audit", arguments.audit_file, "Audit export (NDJSON)");
-    auto* key = verify->add_option("--key", arguments.key_file, "Public key the audit is signed with");
+    auto* audit = verify->add_option("FILE", arguments.audit_file, "Audit export (NDJSON); - for standard input");
+    auto* key = verify->add_option("--key", arguments.key_file, "File with the public key the audit is signed with");
+    verify->add_option("--checkpoint", arguments.checkpoint_files, "File with a checkpoint kept from before; may be repeated")
+        ->needs(audit)
+        ->expected(1);
     auto* journal = verify->add_option("--journal", arguments.journal_dir, "Directory of a usage journal");
     audit->needs(key)->excludes(journal);
     key->needs(audit);
 
     auto* version = app.add_subcommand("version", "Print the version and the vocabularies built in");
 
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? 0 : 2;
+    }
     if (*serve) return licet::commands::serve(config);
     if (*migrate) return licet::commands::migrate(config);
     if (*verify) return licet::commands::verify(arguments);

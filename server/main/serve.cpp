@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "server/app/admin.h"
+#include "server/app/audit.h"
 #include "server/app/delivery_gate.h"
 #include "server/app/governance.h"
 #include "server/app/usage_flusher.h"
@@ -73,6 +74,7 @@ class Node {
         if (gate_) gate_->stop();
         if (governance_) governance_->stop();
         if (barriers_) barriers_->stop();
+        if (checkpoints_) checkpoints_->stop();
         if (log_) log_->close();
         if (journal_) journal_->close();
         if (flusher_) flusher_->stop();
@@ -106,7 +108,10 @@ class Node {
         fs::create_directories(config_.node.data_dir, error);
         if (error) return Error{Errc::unavailable, "cannot create " + config_.node.data_dir, {}};
         pool_ = postgres::make_pool(config_.catalog.dsn);
-        catalog_ = postgres::make_catalog(pool_, {crypto_, audit_signer_, clock_});
+        const postgres::AuditSealing sealing{crypto_, audit_signer_, clock_, config_.audit.origin, config_.audit.checkpoint_entries};
+        catalog_ = postgres::make_catalog(pool_, sealing);
+        audit_log_ = postgres::make_audit_log(pool_, sealing);
+        audit_ = std::make_shared<app::Audit>(audit_log_, crypto_, config_.audit.origin, audit_signer_->public_key());
         ledger_ = postgres::make_ledger(pool_);
         auto opened = rocks::open_event_log((fs::path(config_.node.data_dir) / "log").string(), clock_);
         if (!opened) return opened.error();
@@ -129,8 +134,7 @@ class Node {
             cluster_ = redis::make_cluster({config_.redis.host, config_.redis.port, config_.node.region, config_.node.name, config_.redis.lease_ms});
         }
         vocabulary_ = policy::builtin_vocabulary();
-        barriers_ =
-            std::make_shared<app::BarrierAudit>(config_.node.name, postgres::make_audit_log(pool_, {crypto_, audit_signer_, clock_}), *metrics_);
+        barriers_ = std::make_shared<app::BarrierAudit>(config_.node.name, audit_log_, *metrics_);
         governance_ = std::make_shared<app::Governance>(
             app::Governance::Parts{config_.node.region, catalog_, cluster_, vocabulary_, clock_,
                                    [barriers = barriers_](app::BarrierOutcome outcome) { barriers->record(std::move(outcome)); }});
@@ -168,6 +172,7 @@ class Node {
         for (auto& shard : shards_) shard.thread = std::thread([io = shard.io.get()] { io->run(); });
 
         flusher_->start();
+        checkpoints_ = std::make_unique<app::AuditCheckpoints>(audit_log_, config_.audit.checkpoint_seconds);
         governance_->start(delivery_);
         gate_ = std::make_unique<app::DeliveryGate>(
             [governance = governance_] { return governance->refresh(); },
@@ -210,9 +215,12 @@ class Node {
         };
         parts.shadow = shadow_;
         parts.authoring = config_.catalog.authoring;
-        parts.audit_public_key = base64url(audit_signer_->public_key());
         reports_ = std::make_shared<app::UsageReports>(ledger_, config_.node.region);
-        return {std::make_shared<app::Admin>(std::move(parts)), reports_, [g = governance_] { return g->snapshot(); }, crypto_,
+        return {std::make_shared<app::Admin>(std::move(parts)),
+                reports_,
+                [g = governance_] { return g->snapshot(); },
+                crypto_,
+                audit_,
                 config_.catalog.authored_in};
     }
 
@@ -241,6 +249,7 @@ class Node {
             if (!report) return report.error();
             return app::to_json(*report).dump();
         };
+        s.audit_export = [audit = audit_](const std::string& after) { return audit->begin_export(after); };
         s.not_ready = [this]() -> std::optional<std::string> {
             if (!gate_ || !gate_->open()) return "the node's lease is not held, or the catalog was not read since it is";
             return std::nullopt;
@@ -263,6 +272,9 @@ class Node {
     std::shared_ptr<ports::Fence> fence_;  // null: a node alone
     std::shared_ptr<ports::Cluster> cluster_;
     std::shared_ptr<const policy::Vocabulary> vocabulary_;
+    std::shared_ptr<ports::AuditLog> audit_log_;
+    std::shared_ptr<const app::Audit> audit_;
+    std::unique_ptr<app::AuditCheckpoints> checkpoints_;
     std::shared_ptr<app::BarrierAudit> barriers_;
     std::shared_ptr<app::Governance> governance_;
     const std::shared_ptr<app::ShadowCounts> shadow_ = std::make_shared<app::ShadowCounts>();

@@ -1,7 +1,11 @@
 // The commands that do not serve: migrate, verify, version.
+#include <cctype>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <iterator>
+#include <optional>
+#include <string>
 
 #include "policy/vocabulary.h"
 #include "server/app/tokens.h"
@@ -52,6 +56,66 @@ int migrate(const std::string& config_file) {
     return 0;
 }
 
+namespace {
+
+constexpr int kCannotCheck = 2, kUnproven = 3;
+
+std::optional<std::string> read_file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return std::nullopt;
+    return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+int cannot_check(const std::string& why) {
+    std::fprintf(stderr, "licet: verify: %s\n", why.c_str());
+    return kCannotCheck;
+}
+
+int report(const app::VerifiedAudit& done) {
+    std::printf("entries     %llu, %llu to %llu\n", static_cast<unsigned long long>(done.entries), static_cast<unsigned long long>(done.first),
+                static_cast<unsigned long long>(done.last));
+    if (done.covered)
+        std::printf("checkpoints %llu in the export, attested to up to entry %llu, log %s\n", static_cast<unsigned long long>(done.checkpoints),
+                    static_cast<unsigned long long>(*done.covered), done.origin.c_str());
+    if (done.root) std::printf("root        %s\n", done.root->c_str());
+    if (done.complete()) {
+        std::printf("audit verifies\n");
+        return 0;
+    }
+    for (const auto size : done.not_comparable)
+        std::fprintf(stderr, "licet: the checkpoint of %llu entries cannot be compared: the export begins later\n",
+                     static_cast<unsigned long long>(size));
+    if (done.covered.value_or(0) < done.last) std::fprintf(stderr, "licet: no checkpoint attests to the last entries: more may have been cut off\n");
+    std::printf("audit verifies as far as it goes\n");
+    return kUnproven;
+}
+
+int verify_audit(const VerifyArguments& arguments, const ports::Crypto& crypto) {
+    if (arguments.audit_file.empty() || arguments.key_file.empty()) return cannot_check("name an export with --key, or --journal");
+    auto key_text = read_file(arguments.key_file);
+    if (!key_text) return cannot_check("cannot read " + arguments.key_file);
+    while (!key_text->empty() && std::isspace(static_cast<unsigned char>(key_text->back())) != 0) key_text->pop_back();
+    const auto key = parse_verifier_key([&](Bytes data) { return crypto.sha256(data); }, *key_text);
+    if (!key) return cannot_check("the key is neither a verifier key nor 32 bytes as base64url or hex");
+    const auto verifier = openssl::make_verifier(key->key);
+    if (!verifier) return cannot_check("the key is not an Ed25519 key");
+    app::VerifyAuditInput input{*key, {}};
+    for (const auto& file : arguments.checkpoint_files) {
+        auto note = read_file(file);
+        if (!note) return cannot_check("cannot read " + file);
+        input.kept.push_back(*std::move(note));
+    }
+    std::ifstream file;
+    const bool from_stdin = arguments.audit_file == "-";
+    if (!from_stdin) file.open(arguments.audit_file, std::ios::binary);
+    if (!from_stdin && !file) return cannot_check("cannot read " + arguments.audit_file);
+    const auto done = app::verify_audit(from_stdin ? std::cin : file, input, crypto, **verifier);
+    if (!done) return fail("audit does not verify", done.error());
+    return report(*done);
+}
+
+}  // namespace
+
 int verify(const VerifyArguments& arguments) {
     const auto crypto = openssl::make_crypto();
     if (!arguments.journal_dir.empty()) {
@@ -61,20 +125,7 @@ int verify(const VerifyArguments& arguments) {
                     static_cast<unsigned long long>(done->boots), static_cast<unsigned long long>(done->segments));
         return 0;
     }
-    if (arguments.audit_file.empty()) return fail("verify", {Errc::invalid_parameter, "name --audit with --key, or --journal", {}});
-    std::ifstream key_in(arguments.key_file), lines(arguments.audit_file);
-    std::string key_text;
-    if (!(key_in >> key_text)) return fail("key", {Errc::unavailable, "cannot read " + arguments.key_file, {}});
-    if (!lines) return fail("audit", {Errc::unavailable, "cannot read " + arguments.audit_file, {}});
-    const auto key = key_text.size() == 64 ? parse_hex(key_text) : parse_base64url(key_text);
-    if (!key) return fail("key", {Errc::invalid_document, "expected 32 bytes as base64url or hex", {}});
-    const auto verifier = openssl::make_verifier(as_bytes(*key));
-    if (!verifier) return fail("key", verifier.error());
-    const auto done = app::verify_audit(lines, *crypto, **verifier);
-    if (!done) return fail("audit does not verify", done.error());
-    std::printf("audit verifies: %llu lines, sequence %llu to %llu\n", static_cast<unsigned long long>(done->lines),
-                static_cast<unsigned long long>(done->first), static_cast<unsigned long long>(done->last));
-    return 0;
+    return verify_audit(arguments, *crypto);
 }
 
 int version() {

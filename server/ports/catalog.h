@@ -142,11 +142,6 @@ struct Changed {
     std::uint64_t revision = 0;  // consent changes
 };
 
-struct AuditLine {
-    std::uint64_t sequence = 0;
-    std::string line;  // the JSON text as hashed, with hash and signature members
-};
-
 class Catalog {
   public:
     virtual ~Catalog() = default;
@@ -186,8 +181,7 @@ class Catalog {
     // shadow.
     [[nodiscard]] virtual Result<Changed> shadow_policy(const std::string& name, std::uint32_t version, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<std::vector<PolicyRow>> policies(const std::string& name) = 0;  // every version; empty name: of all policies
-    [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(std::uint64_t after, std::size_t limit) = 0;
-    [[nodiscard]] virtual Status record_audit(const AuditEntry& audit) = 0;  // for what changes nothing in the catalog
+    [[nodiscard]] virtual Status record_audit(const AuditEntry& audit) = 0;                      // for what changes nothing in the catalog
 
     // Runs `changed` (on a thread of its own) when the epoch may have moved, by this node, another one or replication; at least once a second while
     // the catalog cannot be reached it is not run, and once after it can be again.

@@ -210,7 +210,7 @@ class PgCatalog final : public Catalog {
 
     Result<Changed> put_consents(const std::vector<ConsentRow>& rows, const AuditEntry& audit) override {
         return pool_->transact("put_consents", [&](pqxx::work& t) {
-            append_audit(t, sealing_, audit);
+            lock_audit(t);
             Changed changed;
             changed.revision =
                 t.exec1("UPDATE regional_epoch SET value = value + 1, consent_revision = consent_revision + 1 RETURNING consent_revision")[0]
@@ -238,6 +238,7 @@ class PgCatalog final : public Catalog {
             // that a node may have without the consents.
             t.exec("SELECT value FROM global_epoch FOR SHARE");
             changed.epoch = read_epochs(t).sum();
+            append_audit(t, sealing_, audit, changed.epoch);
             return changed;
         });
     }
@@ -248,15 +249,6 @@ class PgCatalog final : public Catalog {
             for (const auto& r :
                  t.exec_params("SELECT name, version, state, document FROM policies WHERE $1 = '' OR name = $1 ORDER BY name, version", name))
                 out.push_back(policy_of(r));
-            return out;
-        });
-    }
-
-    Result<std::vector<AuditLine>> audit(std::uint64_t after, std::size_t limit) override {
-        return pool_->transact("audit", [&](pqxx::work& t) {
-            std::vector<AuditLine> out;
-            for (const auto& r : t.exec_params("SELECT seq, line FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2", after, limit))
-                out.push_back({r[0].as<std::uint64_t>(), r[1].as<std::string>()});
             return out;
         });
     }
@@ -289,13 +281,14 @@ class PgCatalog final : public Catalog {
     template <class Change>
     Result<Changed> global(const char* what, const AuditEntry& audit, Change&& change) {
         return pool_->transact(what, [&](pqxx::work& t) {
-            append_audit(t, sealing_, audit);  // first: its lock puts changes in one order
+            lock_audit(t);  // first: it puts changes in one order
             if (audit.only_at && read_epochs(t).global != *audit.only_at)
                 throw Refused{{Errc::precondition_failed, "the configuration has changed since", "header:If-Match"}};
             Changed changed;
             change(t, changed);
             found(t.exec("UPDATE global_epoch SET value = value + 1"), "this region does not author the configuration");
             changed.epoch = read_epochs(t).sum();
+            append_audit(t, sealing_, audit, changed.epoch);
             return changed;
         });
     }

@@ -95,4 +95,8 @@ inline std::shared_ptr<ports::Catalog> catalog_of(const std::string& dsn, std::s
     return postgres::make_catalog(postgres::make_pool(dsn), {openssl::make_crypto(), test_signer(), std::move(clock)});
 }
 
+inline std::shared_ptr<ports::AuditLog> audit_of(const std::string& dsn, std::shared_ptr<const Clock> clock = std::make_shared<TestClock>()) {
+    return postgres::make_audit_log(postgres::make_pool(dsn), {openssl::make_crypto(), test_signer(), std::move(clock)});
+}
+
 }  // namespace licet::testing

@@ -58,6 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<bool> fill();  // more bytes; false: the peer or the deadline ended it
     Task<bool> send(std::string bytes);
     Task<bool> answer(Response response);
+    Task<bool> send_head_of_chunks(const char* content_type);  // of an answer whose size is not known yet
     Task<void> drain();  // takes what is in flight, so that closing does not reset the connection before the answer was read
     Task<bool> turn_away(Error error);
     void deadline(int ms);
@@ -71,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<bool> subscribe(const std::string& product);
     Task<bool> endpoints(const std::string& product);
     Task<bool> usage();
+    Task<bool> audit_export(std::string_view role);
     Task<bool> forward();
     void hand_over(ReadRequest request);
 

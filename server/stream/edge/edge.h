@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "base/result.h"
+#include "server/app/audit.h"
 #include "server/app/snapshot.h"
 #include "server/app/tokens.h"
 #include "server/ports/event_log.h"
@@ -49,6 +50,8 @@ struct EdgeServices {
     std::function<IngestDigests()> make_digests;  // one set per shard
     // The partner's own usage of a period as JSON text. Blocks: called on a pool.
     std::function<Result<std::string>(const app::Snapshot&, const std::string& party, const std::string& period)> usage;
+    // Begins an export of the audit log. Blocks, as its pieces do.
+    std::function<Result<std::shared_ptr<app::AuditExport>>(const std::string& after)> audit_export;
     std::function<std::optional<std::string>()> not_ready;  // a reason, or ready
 };
 

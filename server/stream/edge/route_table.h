@@ -10,12 +10,13 @@
 
 namespace licet::stream {
 
-enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage };
+enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage, audit_export };
 
 struct EdgeRoute {
     std::string_view method;
     std::string_view path;  // "/v1/products/{product}/events"
     EdgeUse use;
+    std::string_view role = {};  // that the caller needs; empty: none
 };
 
 inline constexpr std::array kEdgeRoutes{
@@ -24,6 +25,7 @@ inline constexpr std::array kEdgeRoutes{
     EdgeRoute{"POST", "/v1/products/{product}/events", EdgeUse::publish},
     EdgeRoute{"GET", "/v1/products/{product}/endpoints", EdgeUse::endpoints},
     EdgeRoute{"GET", "/v1/usage", EdgeUse::usage},
+    EdgeRoute{"GET", "/v1/admin/audit/export", EdgeUse::audit_export, "auditor"},
 };
 
 struct EdgeMatch {
@@ -34,7 +36,7 @@ struct EdgeMatch {
 };
 // `segments`: of the target, decoded.
 [[nodiscard]] EdgeMatch match_edge(std::string_view method, std::span<const std::string> segments);
-// Whether the control plane answers below these segments.
+// Whether the control plane answers below these segments, but for the routes above.
 [[nodiscard]] bool for_control(std::span<const std::string> segments);
 
 }  // namespace licet::stream

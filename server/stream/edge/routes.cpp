@@ -5,8 +5,10 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/string.hpp>
+#include <cstdio>
 
 #include "base/limits.h"
+#include "server/ports/log.h"
 #include "server/stream/edge/connection.h"
 #include "server/stream/edge/route_table.h"
 
@@ -103,6 +105,8 @@ Task<bool> Connection::dispatch() {
                 co_return co_await endpoints(found.product);
             case EdgeUse::usage:
                 co_return co_await usage();
+            case EdgeUse::audit_export:
+                co_return co_await audit_export(found.route->role);
         }
     }
     if (!found.path.empty()) co_return co_await answer(not_allowed(found.allow));
@@ -144,6 +148,56 @@ Task<bool> Connection::usage() {
     Response response{200, "application/json", report->value(), {}, false};
     response.headers.emplace_back("Cache-Control", "no-store");
     co_return co_await answer(std::move(response));
+}
+
+// In pieces, each read once the one before was taken: neither side holds the whole. A failure after the head cuts the answer off, which its reader
+// sees by the chunk that is missing, and `licet verify` by the checkpoint.
+Task<bool> Connection::audit_export(std::string_view role) {
+    if (auto error = query_only({"after"})) co_return co_await answer(refused(*error));
+    auto who = caller();
+    if (!who) co_return co_await answer(refused(who.error()));
+    const auto& roles = who->client->roles;
+    if (std::find(roles.begin(), roles.end(), role) == roles.end())
+        co_return co_await answer(refused({Errc::forbidden, "needs the role " + std::string(role), {}}));
+    timer_.cancel();
+    auto under_way = std::make_shared<std::shared_ptr<app::AuditExport>>();
+    auto next = [&services = shard_.services, under_way, after = target_.query["after"]]() -> Text {
+        if (!*under_way) {
+            auto begun = services.audit_export(after);
+            if (!begun) return begun.error();
+            *under_way = *std::move(begun);
+        }
+        return (*under_way)->next();
+    };
+    auto piece = co_await off_the_shard(shard_.io, shard_.blocking, next);
+    if (!*piece) co_return co_await answer(refused(piece->error()));
+    if (shard_.stopping || body_state_ == Body::unread) keep_alive_ = false;
+    std::size_t sent_bytes = 0;
+    bool sent = co_await send_head_of_chunks("application/x-ndjson");
+    while (sent && !head_only_) {
+        const std::string& text = piece->value();
+        char size[20];
+        std::snprintf(size, sizeof size, "%zx\r\n", text.size());
+        deadline(shard_.options.timeouts.body_ms);
+        sent = co_await send(size + text + "\r\n");
+        sent_bytes += text.size();
+        if (text.empty()) break;
+        timer_.cancel();
+        if (sent) piece = co_await off_the_shard(shard_.io, shard_.blocking, next);
+        if (!*piece) {
+            log::error("edge.export_cut_off", {{"detail", piece->error().detail}, {"request_id", request_id_}});
+            sent = false;
+        }
+    }
+    log_request(200, sent_bytes);
+    co_return sent&& keep_alive_;
+}
+
+Task<bool> Connection::send_head_of_chunks(const char* content_type) {
+    deadline(shard_.options.timeouts.body_ms);
+    co_return co_await send("HTTP/1.1 200 OK\r\nContent-Type: " + std::string(content_type) + "\r\nCache-Control: no-store\r\n" +
+                            common_headers(shard_.services.clock->utc_now(), request_id_) +
+                            "Transfer-Encoding: chunked\r\nConnection: " + (keep_alive_ ? "keep-alive" : "close") + "\r\n\r\n");
 }
 
 Task<bool> Connection::forward() {

@@ -30,6 +30,7 @@ struct Fixture {
     Database database;
     std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
     std::shared_ptr<ports::Catalog> catalog = catalog_of(database.serving_dsn(), clock);
+    std::shared_ptr<ports::AuditLog> audit = audit_of(database.serving_dsn(), clock);
     [[nodiscard]] ports::Configuration configuration() const {
         auto read = catalog->configuration();
         REQUIRE(read.ok());
@@ -106,7 +107,7 @@ TEST_CASE("catalog: clients are created once, and revoked for good") {
     const auto before = f.catalog->epochs()->sum();
     CHECK(f.catalog->create_client(client, kAudit).error().code == Errc::conflict);
     CHECK(f.catalog->epochs()->sum() == before);  // refused: neither epoch nor audit moved
-    CHECK(f.catalog->audit(0, 10)->size() == 1);
+    CHECK(f.audit->lines(0, 10)->size() == 1);
     done(f.catalog->revoke_tokens("reader", {5000}, kAudit));
     done(f.catalog->revoke_tokens("reader", {4000}, kAudit));  // never back, and those dated from it too
     auto c = f.configuration().clients.at(0);
@@ -214,7 +215,7 @@ TEST_CASE("catalog: changes of many at once have each an epoch and an audit line
     CHECK(*epochs.begin() == 2);
     CHECK(*epochs.rbegin() == 61);
     CHECK(f.catalog->epochs()->sum().value == 61);
-    CHECK(f.catalog->audit(0, 1000)->size() == 60);
+    CHECK(f.audit->lines(0, 1000)->size() == 60);
     // One policy, written by many: every version is another.
     std::vector<std::future<std::uint32_t>> versions;
     for (int t = 0; t < 6; ++t)

@@ -33,7 +33,7 @@ TEST_CASE("catalog: a licence that says something else is a new version, and eac
     CHECK(l.permits == stricter.permits);
     CHECK(l.requires_ == house.requires_);
     CHECK(l.prohibits == house.prohibits);
-    CHECK(catalog->audit(0, 100)->size() == 4);
+    CHECK(audit_of(database.serving_dsn())->lines(0, 100)->size() == 4);
 }
 
 TEST_CASE("catalog: licences are bounded") {

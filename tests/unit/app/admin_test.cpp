@@ -43,7 +43,6 @@ struct Desk : Governed {
         parts.event_digest = [](ProductNo, std::string_view, std::string_view) { return EventIdentity{}; };
         parts.open_cursor = [](std::string_view, ports::LogPosition, StreamEpoch) { return Result<Offset>(Errc::invalid_cursor, "not a cursor"); };
         parts.authoring = authoring;
-        parts.audit_public_key = "key";
         admin = std::make_unique<app::Admin>(parts);
     }
     // A region, two parties, a product and a contract.
@@ -282,18 +281,4 @@ TEST_CASE("admin: explain names one event") {
     refused({"wiki", "lab-wiki", "", "c", "", ""}, Errc::invalid_cursor);
     refused({"wiki", "lab-wiki", "", "", "/s", "id"}, Errc::not_found);
     refused({"wiki", "lab-wiki", "7", "", "", ""}, Errc::not_found);
-}
-
-TEST_CASE("admin: audit pages") {
-    Desk d;
-    d.furnish();
-    const auto all = d.admin->audit_lines("", "");
-    REQUIRE(all.ok());
-    CHECK(std::count(all->begin(), all->end(), '\n') == 5);
-    const auto page = d.admin->audit_lines("2", "2");
-    REQUIRE(page.ok());
-    CHECK(std::count(page->begin(), page->end(), '\n') == 2);
-    for (const char* bad : {"-1", "x", "1x", " 1"}) CHECK(d.admin->audit_lines(bad, "").error().pointer == "query:after");
-    for (const char* bad : {"0", "10001", "-5", "y"}) CHECK(d.admin->audit_lines("", bad).error().pointer == "query:limit");
-    CHECK(Desk::done(d.admin->audit_key())["publicKey"] == "key");
 }

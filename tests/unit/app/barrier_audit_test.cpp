@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "tests/unit/app/fakes.h"
+#include "tests/unit/app/memory_audit.h"
 
 using namespace licet;
 using namespace licet::testing;
@@ -22,32 +23,14 @@ class Counted final : public ports::Metrics {
     std::map<std::string, Number> numbers;
 };
 
-class MemoryAudit final : public ports::AuditLog {
-  public:
-    Status append(const std::vector<ports::AuditEntry>& more) override {
-        const std::lock_guard lock(mutex_);
-        ++attempts_;
-        changed_.notify_all();
-        if (away) return Error{Errc::unavailable, "away", {}};
-        entries.insert(entries.end(), more.begin(), more.end());
-        return success();
-    }
-    void await_attempt() {
-        std::unique_lock lock(mutex_);
-        REQUIRE(changed_.wait_for(lock, std::chrono::seconds(30), [&] { return attempts_ > 0; }));
-    }
-    std::vector<ports::AuditEntry> entries;
-    std::atomic<bool> away{false};
-
-  private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    int attempts_ = 0;
-};
-
 struct Fixture {
     Counted metrics;
-    std::shared_ptr<MemoryAudit> log = std::make_shared<MemoryAudit>();
+    std::shared_ptr<MemoryAuditLog> log = std::make_shared<MemoryAuditLog>();
+    [[nodiscard]] std::vector<json> entries() const {
+        std::vector<json> out;
+        for (const auto& line : log->held) out.push_back(json::parse(line));
+        return out;
+    }
     std::unique_ptr<app::BarrierAudit> audit;
     void start() { audit = std::make_unique<app::BarrierAudit>("eu-1", log, metrics); }
     [[nodiscard]] double metric(const char* name) { return metrics.numbers[name].value; }
@@ -62,17 +45,17 @@ TEST_CASE("barrier audit: complete and incomplete barriers become entries in ord
     f.audit->record({{8}, 10'000, {"eu-2"}, "1 node(s) have not confirmed it"});
     f.audit->record({{8}, 2'500, {}, {}});
     f.audit->stop();
-    REQUIRE(f.log->entries.size() == 3);
-    const auto& e = f.log->entries;
-    CHECK(e[0].actor == "node/eu-1");
-    CHECK(e[0].action == "barrier.complete");
-    CHECK(e[0].target == "7");
-    CHECK(e[0].detail == json{{"epoch", 7}, {"waitedMs", 12}, {"outstanding", json::array()}});
-    CHECK(e[1].action == "barrier.incomplete");
-    CHECK(e[1].detail["outstanding"] == json{"eu-2"});
-    CHECK(e[1].detail["why"] == "1 node(s) have not confirmed it");
-    CHECK(e[2].action == "barrier.complete");
-    CHECK(e[2].target == "8");
+    const auto e = f.entries();
+    REQUIRE(e.size() == 3);
+    CHECK(e[0]["actor"] == "node/eu-1");
+    CHECK(e[0]["action"] == "barrier.complete");
+    CHECK(e[0]["target"] == "7");
+    CHECK(e[0]["detail"] == json{{"epoch", 7}, {"waitedMs", 12}, {"outstanding", json::array()}});
+    CHECK(e[1]["action"] == "barrier.incomplete");
+    CHECK(e[1]["detail"]["outstanding"] == json{"eu-2"});
+    CHECK(e[1]["detail"]["why"] == "1 node(s) have not confirmed it");
+    CHECK(e[2]["action"] == "barrier.complete");
+    CHECK(e[2]["target"] == "8");
     CHECK(f.metric("licet_audit_barriers_written_total") == 3);
     CHECK(f.metric("licet_audit_barriers_waiting") == 0);
     CHECK(f.metric("licet_audit_barriers_lost_total") == 0);
@@ -83,10 +66,10 @@ TEST_CASE("barrier audit: what the catalog refused is written when it is back, o
     f.log->away = true;
     f.start();
     f.audit->record({{7}, 1, {}, {}});
-    f.log->await_attempt();
+    f.log->await_attempts(1);
     f.log->away = false;
     f.audit->stop();
-    CHECK(f.log->entries.size() == 1);
+    CHECK(f.log->held.size() == 1);
     CHECK(f.metric("licet_audit_barrier_write_failures_total") >= 1);
     CHECK(f.metric("licet_audit_barriers_lost_total") == 0);
 }
@@ -98,7 +81,7 @@ TEST_CASE("barrier audit: what cannot be written when the node ends, and what is
     for (std::size_t n = 0; n < limits::barrier_audit_queue_max + 5; ++n) f.audit->record({{n}, 1, {}, {}});
     CHECK(f.metric("licet_audit_barriers_lost_total") == 5);
     f.audit->stop();
-    CHECK(f.log->entries.empty());
+    CHECK(f.log->held.empty());
     CHECK(f.metric("licet_audit_barriers_lost_total") == limits::barrier_audit_queue_max + 5);
     f.audit->record({{1}, 1, {}, {}});
     CHECK(f.metric("licet_audit_barriers_lost_total") == limits::barrier_audit_queue_max + 6);

@@ -186,12 +186,6 @@ class MemoryCatalog final : public ports::Catalog {
         std::copy_if(rows.begin(), rows.end(), std::back_inserter(out), [&](const auto& p) { return name.empty() || p.name == name; });
         return out;
     }
-    Result<std::vector<ports::AuditLine>> audit(std::uint64_t after, std::size_t limit) override {
-        std::vector<ports::AuditLine> out;
-        for (std::uint64_t n = after; n < audited.size() && out.size() < limit; ++n)
-            out.push_back({n + 1, json{{"seq", n + 1}, {"action", audited[n].action}}.dump()});
-        return out;
-    }
     Status record_audit(const ports::AuditEntry& entry) override {
         audited.push_back(entry);
         return success();

@@ -7,6 +7,7 @@
 #include "server/control/control.h"
 #include "server/openssl/crypto.h"
 #include "tests/unit/app/fakes.h"
+#include "tests/unit/app/memory_audit.h"
 #include "tests/unit/control/http_client.h"
 
 namespace licet::testing {
@@ -45,6 +46,7 @@ struct ControlFixture : Governed {
     static constexpr const char* kSecret = "boot-secret";
     static constexpr const char* kRoles[] = {"admin", "policy", "dpo", "finance", "auditor", "producer", "partner"};
     std::unique_ptr<control::Control> server;
+    std::shared_ptr<MemoryAuditLog> audit_log = std::make_shared<MemoryAuditLog>();
 
     // `for_admin`: the catalog the use cases change, when it is not the one governance reads.
     explicit ControlFixture(std::shared_ptr<ports::Catalog> for_admin = nullptr, bool authoring = true) {
@@ -72,10 +74,12 @@ struct ControlFixture : Governed {
             return Error{Errc::invalid_cursor, "not a cursor of this server", "query:cursor"};
         };
         parts.authoring = authoring;
-        parts.audit_public_key = "key";
         control::ControlServices services{std::make_shared<app::Admin>(std::move(parts)),
                                           std::make_shared<app::UsageReports>(std::make_shared<SmallLedger>(), "eu"),
-                                          [g = governance] { return g->snapshot(); }, crypto, "eu"};
+                                          [g = governance] { return g->snapshot(); },
+                                          crypto,
+                                          std::make_shared<app::Audit>(audit_log, crypto, "example.org/audit", audit_log->signer->public_key()),
+                                          "eu"};
         auto started = control::Control::start({0, 4, kSecret}, std::move(services));
         REQUIRE(started);
         server = *std::move(started);
