@@ -33,6 +33,7 @@ byte since_age;    /* ... so long ago, counted up to LEASE */
 
 /* The wire: one request under way (0: none, else 1 + the epoch it acknowledges), and whether its answer has come. */
 byte asked;
+bool only_looks; /* the request under way acknowledges and does not renew */
 bool answered;
 
 /* The node */
@@ -53,15 +54,21 @@ bool confirmed;  /* the barrier answered 200 */
 
 #ifdef LIVE
 byte renew_in, look_in;
+byte behind; /* so long behind an epoch that is waited for, counted up to LEASE */
 bool dirty;
 #define DUE (renew_in == 0 || dirty)
 #define LOOK (look_in == 0)
 #define MAY_FAIL false
+#define PATIENT (behind < LEASE)
+#define IMPATIENT (behind == LEASE)
 #else
 #define DUE true
 #define LOOK true
 #define MAY_FAIL true
+#define PATIENT true
+#define IMPATIENT true
 #endif
+#define BEHIND (committed == 1 && acknowledged == 0)
 
 #define DOWN(x) x = (x > 0 -> x - 1 : 0)
 #define OVER (dead || shard_epoch == 1) /* this node writes nothing any more that is forbidden */
@@ -73,6 +80,7 @@ end:
     :: timeout -> d_step { /* nobody is stopped: what can be done is done before time passes */
         DOWN(renew_in);
         DOWN(look_in);
+        behind = (BEHIND -> (behind < LEASE -> behind + 1 : behind) : 0);
 #else
     :: !OVER -> d_step {
 #endif
@@ -92,7 +100,7 @@ end:
     do
     :: d_step { /* kRenew */
         asked > 0 ->
-        lease_left = LEASE;
+        lease_left = (only_looks -> lease_left : LEASE);
         redis_ack = asked - 1;
         since_known = true;
         asked = 0;
@@ -102,7 +110,7 @@ end:
 #ifndef LIVE
     :: d_step { /* the answer is lost */
         asked > 0 ->
-        lease_left = LEASE;
+        lease_left = (only_looks -> lease_left : LEASE);
         redis_ack = asked - 1;
         since_known = true;
         asked = 0
@@ -136,11 +144,18 @@ end:
 #endif
         age = 0;
         answered = false;
+        only_looks = false;
+#ifndef NEVER_GIVES_UP
+        if /* RedisCluster::keeps_up; without LIVE at any moment, not only after a lease of it */
+        :: BEHIND && IMPATIENT -> only_looks = true
+        :: !BEHIND || PATIENT
+        fi;
+#endif
         asked = 1 + acknowledged
     }
     atomic {
         if
-        :: answered -> got = true
+        :: answered -> got = !only_looks
         :: MAY_FAIL -> got = false /* waited long enough */
         fi;
         answered = false;

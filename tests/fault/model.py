@@ -22,7 +22,9 @@ RUNS = [
     ("a fence set outside the gate's mutex", ["-DARMS_OUTSIDE"], SHORTEST, [], False),
     ("a fence lifted by any close", ["-DANY_CLOSE"], SHORTEST, [], False),
     ("a Redis trusted that came back with an old copy", ["-DTRUSTS_A_COPY"], SHORTEST, [], False),
-    ("a node that never looks for changes", ["-DLIVE", "-DNEVER_LOOKS"], LIVENESS, ["-a", "-f", "-m200000"], False),
+    ("a node that never looks for changes gives its lease up", ["-DLIVE", "-DNEVER_LOOKS"], LIVENESS, ["-a", "-f", "-m200000"], True),
+    ("one that never looks and keeps its lease", ["-DLIVE", "-DNEVER_LOOKS", "-DNEVER_GIVES_UP"], LIVENESS, ["-a", "-f", "-m200000"], False),
+    ("one that never gives its lease up, but looks", ["-DLIVE", "-DNEVER_GIVES_UP"], LIVENESS, ["-a", "-f", "-m200000"], True),
 ]
 
 
