@@ -34,6 +34,7 @@ struct Error {
     Errc code{};
     std::string detail;
     std::string pointer;
+    std::string members;  // further members of the problem document, as the text of a JSON object; empty: none
 };
 
 }  // namespace licet

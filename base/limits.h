@@ -94,6 +94,7 @@ inline constexpr std::size_t log_reader_queue_max_requests = 16'384;
 inline constexpr std::size_t control_queue_max_requests = 1024;
 inline constexpr int barrier_wait_max_ms = 10'000;
 inline constexpr std::size_t barrier_audit_queue_max = 16'384;  // barriers that wait to be written into the audit log
+inline constexpr std::size_t barriers_followed_max = 1024;      // answered 503 and not complete yet, per node
 
 // Catalog and ledger
 inline constexpr std::size_t catalog_connections_max = 8;

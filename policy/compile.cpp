@@ -98,6 +98,11 @@ std::uint32_t marks_passed(const std::vector<UtcMillis>& marks, UtcMillis at) no
     return static_cast<std::uint32_t>(std::upper_bound(marks.begin(), marks.end(), at) - marks.begin());
 }
 
+UtcMillis CompiledProgram::holds_until(UtcMillis now) const noexcept {
+    const auto next = std::upper_bound(clock_marks.begin(), clock_marks.end(), now);
+    return next == clock_marks.end() ? UtcMillis{} : *next;
+}
+
 const event::Mapping* CompiledProgram::mapping(std::uint32_t version) const noexcept {
     const auto at = std::find_if(mappings.begin(), mappings.end(), [&](const auto& m) { return m->version == version; });
     return at == mappings.end() ? nullptr : at->get();

@@ -92,6 +92,8 @@ class Program {
         std::string rule;  // rule uid, or its JSON Pointer
     };
     [[nodiscard]] virtual std::span<const RuleRef> rules() const noexcept = 0;
+    // A decision made now is the same at every moment before this one, consent and the event's expiry apart; value 0: for ever.
+    [[nodiscard]] virtual UtcMillis holds_until(UtcMillis now) const noexcept = 0;
 };
 
 // Compiles. `policies`: all active versions (those that do not target the product are skipped). `mappings`: every version of the product's mapping.

@@ -31,6 +31,7 @@ class CompiledProgram final : public Program {
   public:
     const std::string& view_key() const noexcept override { return view_key_; }
     std::span<const RuleRef> rules() const noexcept override { return refs_; }
+    UtcMillis holds_until(UtcMillis now) const noexcept override;
 
     Entitlement entitlement;
     std::string key_scope;            // "contract/<name>" or "shared/<name>"

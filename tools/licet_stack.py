@@ -124,6 +124,7 @@ class Stack:
         names = [*self.regions, *(r + ".ops" for r in self.regions), "postgres", "redis"]
         self.ports = dict(ports) if ports else free_ports(names)
         self.nodes = {}
+        self.more = {}  # added nodes: name -> (region, port of its PostgreSQL proxy)
         self.services = []
         self.lock = None
         self.as_postgres = {}
@@ -351,32 +352,45 @@ class Stack:
             if not self.psql("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{self.database(region)}'"):
                 self.psql("postgres", f"CREATE DATABASE {self.database(region)}")
 
+    def add_node(self, region, name, postgres_port=None, lease_ms=3000):
+        """One more node of a region: shares its PostgreSQL and Redis, has a log, a journal and ports of its own. `postgres_port`: of a proxy before it."""
+        self.ports.update(free_ports([name, name + ".ops"]))
+        self.more[name] = (region, postgres_port)
+        self.write_config(name, lease_ms=lease_ms)
+        self.start_node(name)
+
+    def region_of(self, node):
+        return self.more.get(node, (node, None))[0]
+
     def dsn(self, region, role):
-        text = f"host=127.0.0.1 port={self.ports['postgres']} dbname={self.database(region)} user={role}"
+        region, proxy = self.more.get(region, (region, None))
+        text = f"host=127.0.0.1 port={proxy or self.ports['postgres']} dbname={self.database(region)} user={role}"
         if role == "licet_owner":
             text += f" password={self.secret_file('postgres_owner').read_text().strip()}"
         return text
 
-    def write_config(self, region, extra=""):
+    def write_config(self, node, extra="", lease_ms=3000):
+        """`node`: a region, for its first node, or the name of one that was added."""
         first = self.regions[0]
+        region, name = self.region_of(node), node if node in self.more else f"{node}-1"
         lines = ["# Written by the development stack; deploy/licet.toml explains every key.",
-                 "[node]", f'name = "{region}-1"', f'region = "{region}"', f'data_dir = "{region}"', "",
-                 "[edge]", f'listen = "127.0.0.1:{self.ports[region]}"', 'tls_certificate = "tls/server.pem"', 'tls_key = "tls/server.key"',
-                 f'public_url = "{self.url(region)}"', "",
-                 "[ops]", f'listen = "127.0.0.1:{self.ports[region + ".ops"]}"', "",
-                 "[catalog]", f'dsn = "{self.dsn(region, "licet_node")}"', 'password_file = "secrets/postgres_node"',
-                 f'owner_dsn = "{self.dsn(region, "licet_owner")}"']
+                 "[node]", f'name = "{name}"', f'region = "{region}"', f'data_dir = "{node}"', "",
+                 "[edge]", f'listen = "127.0.0.1:{self.ports[node]}"', 'tls_certificate = "tls/server.pem"', 'tls_key = "tls/server.key"',
+                 f'public_url = "{self.url(node)}"', "",
+                 "[ops]", f'listen = "127.0.0.1:{self.ports[node + ".ops"]}"', "",
+                 "[catalog]", f'dsn = "{self.dsn(node, "licet_node")}"', 'password_file = "secrets/postgres_node"',
+                 f'owner_dsn = "{self.dsn(node, "licet_owner")}"']
         if region != first:
             lines += [f'authored_in = "{first}"', f'replicate_from = "{self.dsn(first, "licet_owner")}"']
         lines += ["", "[journal]", 'durability = "fsync"', ""]
         if self.with_redis:
-            lines += ["[redis]", f'address = "127.0.0.1:{self.ports["redis"]}"', "lease_ms = 3000", ""]
+            lines += ["[redis]", f'address = "127.0.0.1:{self.ports["redis"]}"', f"lease_ms = {lease_ms}", ""]
         lines += ["[secrets]", 'token_signing_key = "secrets/token_signing_key.pem"', 'audit_signing_key = "secrets/audit_signing_key.pem"',
                   'cursor_key = "secrets/cursor_key"', 'pseudonym_key = "secrets/pseudonym_key"', 'subject_key = "secrets/subject_key"',
                   'bootstrap_admin_secret = "secrets/bootstrap_admin_secret"', "",
-                  "[log]", 'level = "info"', f'file = "{region}.log"', ""]
+                  "[log]", 'level = "info"', f'file = "{node}.log"', ""]
         text = "\n".join(lines) + extra
-        descriptor = os.open(self.config(region), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = os.open(self.config(node), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as out:
             out.write(text)
 

@@ -2,6 +2,7 @@
 #include "server/app/admin.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/limits.h"
 #include "metering/rating.h"
@@ -64,9 +65,34 @@ std::optional<Error> Admin::only_where_authored() const {
 
 Result<Reply> Admin::held(const Result<ports::Changed>& changed, json body, int status) {
     if (!changed) return changed.error();
-    if (auto barrier = parts_.governance->hold(changed->epoch); !barrier) return barrier.error();
-    body["epoch"] = changed->epoch.value;
-    return Reply{status, std::move(body)};
+    const auto barrier = parts_.governance->hold(changed->epoch);
+    body["epoch"] = barrier.epoch.value;
+    if (barrier.complete()) return Reply{status, std::move(body)};
+    // What was made is told all the same.
+    Error error{Errc::barrier_incomplete, "the change is made, but " + barrier.missing(), {}};
+    error.members = json{{"epoch", barrier.epoch.value},
+                         {"outstanding", barrier.nodes.outstanding},
+                         {"barrier", "/v1/admin/barriers/" + std::to_string(barrier.epoch.value)},
+                         {"result", std::move(body)}}
+                        .dump();
+    return error;
+}
+
+Result<Reply> Admin::get_barrier(std::string_view epoch, std::string_view wait) const {
+    const auto number = [](std::string_view text) -> std::optional<std::uint64_t> {
+        std::uint64_t value = 0;
+        const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+        return read.ec == std::errc{} && read.ptr == text.data() + text.size() ? std::optional(value) : std::nullopt;
+    };
+    const auto of = number(epoch), wait_ms = number(wait.empty() ? "0" : wait);
+    if (!of) return Error{Errc::invalid_parameter, "expected the number of an epoch", "path:epoch"};
+    if (!wait_ms || *wait_ms > static_cast<std::uint64_t>(limits::barrier_wait_max_ms))
+        return Error{Errc::invalid_parameter, "expected milliseconds up to " + std::to_string(limits::barrier_wait_max_ms), "query:wait"};
+    const auto barrier = parts_.governance->barrier({*of}, static_cast<int>(*wait_ms));
+    if (!barrier) return barrier.error();
+    json body{{"epoch", barrier->epoch.value}, {"complete", barrier->complete()}, {"outstanding", barrier->nodes.outstanding}};
+    if (!barrier->complete()) body["detail"] = barrier->missing();
+    return Reply{200, std::move(body)};
 }
 
 Result<std::uint64_t> Admin::configuration_epoch() const {

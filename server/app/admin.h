@@ -100,6 +100,9 @@ class Admin {
     };
     [[nodiscard]] Result<Reply> explain(const Actor& actor, const ExplainQuery& query);
 
+    // Whether the change that made an epoch holds everywhere in the region: {epoch, complete, outstanding}. `wait`: milliseconds, empty: now.
+    [[nodiscard]] Result<Reply> get_barrier(std::string_view epoch, std::string_view wait) const;
+
   private:
     [[nodiscard]] std::shared_ptr<const Snapshot> now() const { return parts_.governance->snapshot(); }
     [[nodiscard]] std::optional<Error> only_where_authored() const;

@@ -69,6 +69,8 @@ Status Admin::recall_consents(policy::ConsentIndex& index, const SubjectKey& sub
 }
 
 Result<Reply> Admin::explain(const Actor& actor, const ExplainQuery& query) {
+    // Decided on what the catalog holds when it is asked, not on what this node has heard of.
+    if (auto read = parts_.governance->refresh(); !read) return read.error();
     UtcMillis moment = parts_.clock->utc_now();
     auto snapshot = now();
     const bool past = !query.at.empty();

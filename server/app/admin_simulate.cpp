@@ -217,6 +217,7 @@ Result<std::shared_ptr<const Snapshot>> Admin::snapshot_with(const Snapshot& sna
 Result<Reply> Admin::simulate_policy(const Actor& actor, const json& body) {
     const auto request = read(body);
     if (!request) return request.error();
+    if (auto read = parts_.governance->refresh(); !read) return read.error();
     const auto snapshot = now();
     const ProductEntry* product = snapshot->product(request->product);
     if (product == nullptr) return Error{Errc::not_found, "no such product", "/product"};

@@ -92,8 +92,9 @@ void BarrierAudit::lost(const std::deque<BarrierOutcome>& outcomes, const char* 
 }
 
 ports::AuditEntry BarrierAudit::entry(const BarrierOutcome& o) const {
-    nlohmann::json detail{{"epoch", o.epoch.value}, {"waitedMs", o.waited_ms}, {"outstanding", o.outstanding}};
+    nlohmann::json detail{{"epoch", o.epoch.value}, {"waitedMs", o.waited_ms}, {"acknowledged", o.acknowledged}, {"outstanding", o.outstanding}};
     if (!o.why.empty()) detail["why"] = o.why;
+    if (o.late) detail["late"] = true;
     return {"node/" + node_, o.why.empty() ? "barrier.complete" : "barrier.incomplete", std::to_string(o.epoch.value), std::move(detail)};
 }
 

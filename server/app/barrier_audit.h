@@ -17,12 +17,14 @@
 
 namespace licet::app {
 
-// Of one call that waited for an epoch.
+// Of one call that waited for an epoch, or of an epoch that completed after its call was answered 503.
 struct BarrierOutcome {
     GovernanceEpoch epoch;
-    std::int64_t waited_ms = 0;            // since the barrier was begun
-    std::vector<std::string> outstanding;  // nodes that hold a lease and did not confirm
-    std::string why;                       // incomplete: what kept it, a fixed text. Empty: complete
+    std::int64_t waited_ms = 0;             // since the barrier was begun
+    std::vector<std::string> acknowledged;  // nodes that hold a lease and confirmed
+    std::vector<std::string> outstanding;   // nodes that hold a lease and did not
+    std::string why;                        // incomplete: what kept it, a fixed text. Empty: complete
+    bool late = false;                      // completed after a call was told that it is not
 };
 
 // Thread-safe. One writer thread; at most limits::barrier_audit_queue_max wait for the catalog. What is lost past that, or when the node ends while

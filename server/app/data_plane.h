@@ -18,6 +18,8 @@ struct EpochChange {
     // Without `subject`: consents of many subjects may have changed, so that no frame encoded before may be written. False: the configuration
     // changed, and views whose key stayed the same are untouched.
     bool consents = true;
+    // When the next consent runs out, for the last part of a change that knows of all; 0: none will.
+    std::optional<UtcMillis> consents_until;
 };
 
 class DataPlane {
@@ -26,6 +28,9 @@ class DataPlane {
     // Any thread; does not block. `acknowledged` runs once, when every shard has applied the change: what is not yet written is decided again, and a
     // session caught inside a frame now forbidden is closed. Changes are applied in the order given.
     virtual void apply(EpochChange change, std::function<void()> acknowledged) = 0;
+    // From `at` on nothing is written until a later change with `consents_until` is applied. Effective when it returns; a later moment than known so
+    // far has no effect. Called before the index holds a consent that ends then. Any thread; does not block.
+    virtual void consents_end_at(UtcMillis at) = 0;
 };
 
 }  // namespace licet::app

@@ -18,7 +18,11 @@ constexpr auto kRetryPause = std::chrono::milliseconds(500);
 
 }  // namespace
 
-Governance::Governance(Parts parts) : parts_(std::move(parts)), index_(std::make_shared<policy::ConsentIndex>()) {}
+Governance::Governance(Parts parts)
+    : parts_(std::move(parts)),
+      index_(std::make_shared<policy::ConsentIndex>()),
+      barriers_(std::make_unique<Barriers>(
+          Barriers::Parts{parts_.cluster, parts_.clock, parts_.metrics, [this] { return refresh(); }, parts_.barrier_ended})) {}
 
 Governance::~Governance() { stop(); }
 
@@ -57,8 +61,14 @@ Status Governance::load() {
 }
 
 void Governance::start(std::shared_ptr<DataPlane> plane) {
-    plane_ = std::move(plane);
-    parts_.cluster->acknowledge(snapshot()->epoch);
+    {
+        // What was read since the data plane was built has not reached it.
+        const std::lock_guard one_at_a_time(refresh_mutex_);
+        const std::lock_guard lock(state_mutex_);
+        plane_ = std::move(plane);
+        plane_->consents_end_at(next_end());
+        give(snapshot()->epoch, {}, true);
+    }
     expirer_ = std::thread([this] { expire_loop(); });
     // Until it is done: the catalog says only once that it moved.
     parts_.catalog->watch([this] {
@@ -79,6 +89,7 @@ void Governance::stop() {
         expiry_changed_.notify_all();
     }
     parts_.catalog->stop_watching();
+    barriers_->stop();
     if (expirer_.joinable()) expirer_.join();
 }
 
@@ -111,6 +122,7 @@ Status Governance::refresh() {
         if (subjects.empty() || subjects.back() != row.subject) subjects.push_back(row.subject);
         revision_ = std::max(revision_, row.revision);
     }
+    if (plane_) plane_->consents_end_at(next_end());
     const UtcMillis now = parts_.clock->utc_now();
     for (const auto& subject : subjects) index_->set(subject, valid_purposes(subject, now));
     index_->set_revision(revision_);
@@ -123,37 +135,31 @@ Status Governance::refresh() {
 
 // Hands the change to the data plane; the cluster hears of the epoch when the last part of it has been applied everywhere on this node.
 void Governance::give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration) {
+    if (parts_.metrics) parts_.metrics->gauge("licet_governance_epoch", "The epoch this node has read").set(static_cast<double>(epoch.value));
     auto acknowledged = [cluster = parts_.cluster, epoch] { cluster->acknowledge(epoch); };
     if (!plane_) return;
     // Also when nobody's consent changed: the acknowledgement must not overtake an earlier change still under way on a shard.
     if (configuration || subjects.empty() || subjects.size() > kSubjectsOneByOne) {
-        plane_->apply({epoch, snapshot(), std::nullopt, !subjects.empty()}, acknowledged);
+        plane_->apply({epoch, snapshot(), std::nullopt, !subjects.empty(), next_end()}, acknowledged);
         return;
     }
     for (std::size_t i = 0; i < subjects.size(); ++i) {
         const bool last = i + 1 == subjects.size();
         plane_->apply(
-            {epoch, snapshot(), subjects[i], true}, last ? std::function<void()>(acknowledged) : [] {});
+            {epoch, snapshot(), subjects[i], true, last ? std::optional(next_end()) : std::nullopt},
+            last ? std::function<void()>(acknowledged) : [] {});
     }
 }
 
-Status Governance::hold(GovernanceEpoch epoch) {
-    const auto began_ns = parts_.clock->monotonic_ns();
-    BarrierOutcome outcome{epoch, 0, {}, {}};
-    if (auto refreshed = refresh(); !refreshed) {
-        outcome.why = "this node could not read it back yet";
-    } else if (auto outstanding = parts_.cluster->await(epoch, limits::barrier_wait_max_ms); !outstanding) {
-        outcome.why = "the cluster state cannot be reached to confirm that it holds";
-    } else if (!outstanding->empty()) {
-        outcome.why = std::to_string(outstanding->size()) + " node(s) have not confirmed it";
-        outcome.outstanding = *std::move(outstanding);
-    }
-    outcome.waited_ms = (parts_.clock->monotonic_ns() - began_ns) / 1'000'000;
-    const std::string why = outcome.why;
-    if (parts_.barrier_ended) parts_.barrier_ended(std::move(outcome));
-    if (!why.empty()) return Error{Errc::barrier_incomplete, "the change is made, but " + why, {}};
-    return success();
+Barrier Governance::hold(GovernanceEpoch epoch) { return barriers_->hold(epoch); }
+
+Result<Barrier> Governance::barrier(GovernanceEpoch epoch, int wait_ms) {
+    if (auto read = refresh(); !read) return read.error();
+    if (epoch > snapshot()->epoch) return Error{Errc::not_found, "no such epoch yet", {}};
+    return barriers_->look(epoch, wait_ms);
 }
+
+UtcMillis Governance::next_end() const { return expiries_.empty() ? UtcMillis{} : UtcMillis{expiries_.top().first}; }
 
 void Governance::take(const ports::ConsentRow& row) {
     const auto next = held_consent(row, *parts_.vocabulary);

@@ -1,6 +1,5 @@
 // Governance: keeps the node at the catalog's epoch. Loads configuration and consents, builds snapshots, hands changes to the data plane in order,
-// and answers the barrier: when an acknowledged change holds on every live node of the region. Built by main; used by Admin and by the edge
-// (snapshot()).
+// ends consents when their time is up, and answers the barrier. Built by main; used by Admin and by the edge (snapshot()).
 #pragma once
 
 #include <atomic>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "server/app/barrier_audit.h"
+#include "server/app/barriers.h"
 #include "server/app/consents.h"
 #include "server/app/data_plane.h"
 #include "server/app/snapshot.h"
@@ -32,6 +32,7 @@ class Governance {
         std::shared_ptr<const policy::Vocabulary> vocabulary;
         std::shared_ptr<const Clock> clock;
         std::function<void(BarrierOutcome)> barrier_ended = {};  // of every call of hold(); does not block. Empty: nobody asks
+        std::shared_ptr<ports::Metrics> metrics = nullptr;       // null: nothing is counted
     };
     explicit Governance(Parts parts);
     ~Governance();
@@ -46,14 +47,17 @@ class Governance {
     [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const { return snapshot_.load(); }
     // Catches up with the catalog; returns once the data plane was given the change. Any thread but a shard's: blocks.
     [[nodiscard]] Status refresh();
-    // Refreshes, then waits until the epoch holds on this node and on every live node of the region, at most limits::barrier_wait_max_ms.
-    // Errors: barrier_incomplete naming how many nodes are outstanding; the change itself is made and will hold when they follow.
-    [[nodiscard]] Status hold(GovernanceEpoch epoch);
+    // Refreshes, then waits until a change that made `epoch` holds on this node and on every live node of the region, at most
+    // limits::barrier_wait_max_ms. Incomplete: the change is made and will hold when they follow, which is looked after here.
+    [[nodiscard]] Barrier hold(GovernanceEpoch epoch);
+    // The same of any epoch, without a report. Errors: not_found (no such epoch yet), unavailable.
+    [[nodiscard]] Result<Barrier> barrier(GovernanceEpoch epoch, int wait_ms);
 
   private:
     void take(const ports::ConsentRow& row);
     [[nodiscard]] policy::PurposeSet valid_purposes(const SubjectKey& subject, UtcMillis now) const;
     void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration);
+    [[nodiscard]] UtcMillis next_end() const;  // of a consent; 0: none will
     void expire_loop();
 
     const Parts parts_;
@@ -71,6 +75,7 @@ class Governance {
     std::condition_variable expiry_changed_;
     bool stopping_ = false;
     std::thread expirer_;
+    std::unique_ptr<Barriers> barriers_;
 };
 
 }  // namespace licet::app

@@ -56,6 +56,7 @@ Answer problem(const Error& error, const std::string& request_id) {
                         {"detail", error.detail},
                         {"instance", request_id}};
     if (!error.pointer.empty()) body["pointer"] = error.pointer;
+    if (!error.members.empty()) body.update(nlohmann::json::parse(error.members));
     return {entry.http_status, "application/problem+json", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
 }
 

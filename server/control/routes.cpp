@@ -189,6 +189,11 @@ const std::vector<Route>& table() {
              return Answer{200, "application/x-ndjson", *std::move(lines)};
          }},
         {"GET",
+         "/v1/admin/barriers/{epoch}",
+         {"admin", "policy", "dpo", "auditor"},
+         {"wait"},
+         [](Call& call) { return answer(call.services.admin->get_barrier(call.path["epoch"], call.query["wait"])); }},
+        {"GET",
          "/v1/admin/audit/key",
          {"auditor", "admin"},
          {},

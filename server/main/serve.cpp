@@ -131,13 +131,14 @@ class Node {
             auto fence = redis::make_fence();
             if (!fence) return fence.error();
             fence_ = *std::move(fence);
-            cluster_ = redis::make_cluster({config_.redis.host, config_.redis.port, config_.node.region, config_.node.name, config_.redis.lease_ms});
+            cluster_ =
+                redis::make_cluster({config_.redis.host, config_.redis.port, config_.node.region, config_.node.name, config_.redis.lease_ms, clock_});
         }
         vocabulary_ = policy::builtin_vocabulary();
         barriers_ = std::make_shared<app::BarrierAudit>(config_.node.name, audit_log_, *metrics_);
         governance_ = std::make_shared<app::Governance>(
             app::Governance::Parts{config_.node.region, catalog_, cluster_, vocabulary_, clock_,
-                                   [barriers = barriers_](app::BarrierOutcome outcome) { barriers->record(std::move(outcome)); }});
+                                   [barriers = barriers_](app::BarrierOutcome outcome) { barriers->record(std::move(outcome)); }, metrics_});
         return governance_->load();
     }
 
@@ -177,7 +178,11 @@ class Node {
         gate_ = std::make_unique<app::DeliveryGate>(
             [governance = governance_] { return governance->refresh(); },
             [delivery = delivery_](bool open, std::function<void()> done) { delivery->set_delivering(open, std::move(done)); }, fence_);
-        cluster_->start([this](std::optional<ports::FenceTime> until) { gate_->lease(until); });
+        auto& holds = metrics_->gauge("licet_lease_held", "Whether this node holds its lease: without, it delivers nothing");
+        cluster_->start([this, &holds](std::optional<ports::FenceTime> until) {
+            gate_->lease(until);
+            holds.set(until ? 1 : 0);
+        });
         return success();
     }
 
@@ -189,6 +194,7 @@ class Node {
         s.metrics = metrics_;
         s.make_pseudonymiser = [key = config_.secrets.pseudonym_key] { return openssl::make_pseudonymiser(as_bytes(key)); };
         s.make_siv = [key = config_.secrets.cursor_key] { return openssl::make_siv(as_bytes(key)); };
+        s.lease = cluster_->lease();
         s.shadow = shadow_;
         s.usage_ranges = [ledger = ledger_](const ports::UsageOf& of) { return ledger->ranges(of); };
         return s;

@@ -1,6 +1,8 @@
 // The machine's clocks as licet::Clock; given to everything that needs time. Thread-safe.
 #pragma once
 
+#include <time.h>
+
 #include <chrono>
 
 #include "base/time.h"
@@ -13,7 +15,10 @@ class SystemClock final : public Clock {
         return {std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()};
     }
     std::int64_t monotonic_ns() const noexcept override {
-        return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+        // Also runs while the machine is suspended: a lease does not wait for it.
+        timespec t{};
+        ::clock_gettime(CLOCK_BOOTTIME, &t);
+        return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
     }
 };
 

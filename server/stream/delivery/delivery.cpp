@@ -19,9 +19,12 @@ std::function<void()> after_all(std::size_t count, std::function<void()> done) {
 class AllShards final : public Delivery {
   public:
     AllShards(std::vector<boost::asio::io_context*> shards, DeliveryServices services, std::shared_ptr<const app::Snapshot> snapshot)
-        : services_(std::move(services)), meters_(services_.usage_ranges), readers_(services_.log_reader_threads) {
+        : services_(std::move(services)),
+          meters_(services_.usage_ranges),
+          readers_(services_.log_reader_threads),
+          gate_(services_.lease, services_.clock) {
         for (auto* io : shards) {
-            shards_.push_back(std::make_unique<Shard>(*io, services_, meters_, readers_, snapshot, [this] { wake_all(); }));
+            shards_.push_back(std::make_unique<Shard>(*io, services_, meters_, readers_, gate_, snapshot, [this] { wake_all(); }));
         }
     }
     ~AllShards() override { readers_.stop(); }
@@ -35,7 +38,15 @@ class AllShards final : public Delivery {
     }
 
     void apply(app::EpochChange change, std::function<void()> acknowledged) override {
-        const auto done = after_all(shards_.size(), std::move(acknowledged));
+        const auto turn = gate_.begin_change();
+        const auto until = change.consents_until;
+        const auto done = after_all(shards_.size(), [this, turn, until, acknowledged = std::move(acknowledged)] {
+            if (until) {
+                gate_.end_change(turn, until->value == 0 ? WriteGate::kNever : until->value);
+                for (auto& shard : shards_) shard->post([&shard] { shard->release(); });
+            }
+            if (acknowledged) acknowledged();
+        });
         for (auto& shard : shards_)
             shard->post([&shard, change, done] {
                 shard->apply(change);
@@ -53,11 +64,15 @@ class AllShards final : public Delivery {
         for (auto& shard : shards_) shard->post([&shard, all] { shard->drain(all); });
     }
 
+    void consents_end_at(UtcMillis at) override { gate_.limit(at.value == 0 ? WriteGate::kNever : at.value); }
+
     void set_delivering(bool on, std::function<void()> done) override {
+        if (!on) gate_.close();
+        // After whatever the shards were told, or have begun to write, before.
         const auto all = after_all(shards_.size(), std::move(done));
         for (auto& shard : shards_)
-            shard->post([&shard, on, all] {
-                shard->set_delivering(on);
+            shard->post([&shard, on, opening = gate_.closings(), all] {
+                if (on) shard->opened(opening);
                 all();
             });
     }
@@ -70,6 +85,7 @@ class AllShards final : public Delivery {
     const DeliveryServices services_;
     Meters meters_;
     Readers readers_;
+    WriteGate gate_;
     std::vector<std::unique_ptr<Shard>> shards_;
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/app/data_plane.h"
+#include "server/ports/cluster.h"
 #include "server/ports/crypto.h"
 #include "server/ports/event_log.h"
 #include "server/ports/metrics.h"
@@ -54,6 +55,7 @@ struct DeliveryServices {
     std::function<std::unique_ptr<ports::Siv>()> make_siv;
     // What the ledger holds of a contract's product partition when its meter is first needed on this node; called off the shard threads, may block.
     std::function<Result<ports::UsageRanges>(const ports::UsageOf&)> usage_ranges;
+    std::shared_ptr<const ports::Lease> lease;  // the node's; null: always held
     std::shared_ptr<app::ShadowCounts> shadow;  // null: shadow policies are not decided
     int log_reader_threads = 2;
 };
@@ -78,7 +80,8 @@ class Delivery : public app::DataPlane {
     // what was delivered, then calls `done`.
     virtual void drain(std::function<void()> done) = 0;
 
-    // False: a node that must not deliver (lease lost, journal failed, consent state unreachable) writes no further event until true.
+    // False: a node that must not deliver (lease lost, catalog not read under it) begins no further write when this returns, until true. `done`: when
+    // none that was begun is under way.
     virtual void set_delivering(bool on, std::function<void()> done = {}) = 0;
 };
 

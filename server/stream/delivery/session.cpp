@@ -47,6 +47,41 @@ std::uint64_t Session::writable_until(const Tape& t, Offset due) {
     return std::max(t.limit_for(sendable_), t.frame_end(at_));
 }
 
+// Asked anew before every write: of events, no byte leaves without a look at the clocks.
+std::optional<Session::Reach> Session::reach() {
+    Tape& t = tape();
+    std::uint64_t limit = ending_ ? under_way_end() : t.end();
+    if (at_ >= limit) return Reach{};
+    const Offset due = t.next_event(at_);
+    if (due >= t.head()) return Reach{t.bytes(at_, limit), false};
+    const UtcMillis now = shard_.services().clock->utc_now();
+    if (now >= ends_at_) {
+        expire_at(now);
+        return std::nullopt;
+    }
+    if (!shard_.may_write(now)) return std::nullopt;
+    limit = std::min(limit, writable_until(t, due));
+    if (limit == at_) {
+        shard_.awaits_intent(shared_from_this());
+        return std::nullopt;
+    }
+    // Of a page nothing is out yet: it can still be gathered anew.
+    if (at_ == 0 && pull() && t.fresh_until(0, t.end(), now.value) < t.end()) {
+        decide_again();
+        return std::nullopt;
+    }
+    auto piece = t.piece(at_, limit);
+    if (now.value >= piece.deadline) {
+        const auto fresh = t.fresh_until(at_, at_ + piece.bytes.size(), now.value) - at_;
+        if (fresh == 0 || fresh < connection_->pending_record()) {
+            decide_again();
+            return std::nullopt;
+        }
+        piece.bytes = piece.bytes.substr(0, fresh);
+    }
+    return Reach{piece.bytes, true};
+}
+
 // As much as the meter allows and the socket takes; then waits for whoever holds it back: socket, intent, or new events.
 void Session::write() {
     if (ended_ || blocked_) return;
@@ -54,25 +89,19 @@ void Session::write() {
     if (ended_ || blocked_ || leaving_) return;
     const std::uint64_t turn_start = at_;
     for (;;) {
-        Tape& t = tape();
         if (ending_ && !under_way()) return end(ending_->code, ending_->reason);
-        std::uint64_t limit = ending_ ? under_way_end() : t.end();
-        if (at_ < limit) {
-            if (const Offset due = t.next_event(at_); due < t.head()) {
-                if (!shard_.delivering()) return;
-                limit = std::min(limit, writable_until(t, due));
-                if (limit == at_) return shard_.awaits_intent(shared_from_this());
-            }
-        }
-        if (at_ == limit) break;
-        const auto piece = t.bytes(at_, limit);
-        const auto io = connection_->write_some({piece.data(), piece.size()});
+        const auto what = reach();
+        if (!what) return;
+        if (what->bytes.empty()) break;
+        const auto io = connection_->write_some({what->bytes.data(), what->bytes.size()});
         if (io.state == IoState::blocked) return wait_for_room();
         if (io.state != IoState::done) return gone();
         const std::uint64_t from = at_;
         at_ += io.bytes;
         wrote(from);
         shard_.bytes_written().add(static_cast<double>(io.bytes));
+        // Stopped between the look and the write for longer than the lease: what the kernel has not sent yet is taken back.
+        if (what->events && !shard_.lease_held()) return abort();
         if (at_ - turn_start >= kWriteTurnBytes) {
             shard_.post([self = shared_from_this()] { self->advance(); });
             return;
@@ -133,8 +162,11 @@ void Session::next() {
     if (request_.until.value == 0) {
         Tape& live = view_->live(request_.format, shard_.services().log->bounds(view_->position()).end);
         if (next_ > live.head()) return;  // another shard was faster: wait for this one
-        if (next_ >= live.begin()) {
-            at_ = live.position_of(next_);
+        const auto place = next_ >= live.begin() ? live.position_of(next_) : 0;
+        // Not where it would stand before a frame that time has overtaken: the log is decided anew.
+        const auto now = shard_.services().clock->utc_now().value;
+        if (next_ >= live.begin() && (place == live.end() || live.fresh_until(place, place + 1, now) > place)) {
+            at_ = place;
             live_ = true;
             own_.reset();
             return write();

@@ -27,12 +27,19 @@ class Session : public std::enable_shared_from_this<Session> {
 
     // The shard has new events, or may deliver (again), or an intent became durable.
     void advance();
-    void tick(UtcMillis now, std::int64_t now_ns);
+    void tick(std::int64_t now_ns);
     // Ends now: with a reason and the cursor where a frame may be written, by a reset where none may (inside a frame, or the peer does not read). For
     // what forbids every further byte.
     void end(CloseCode code, std::string_view reason);
     // Ends when the frame under way is written, or by a reset when the peer does not take it in time. `reason` lives for ever.
     void finish(CloseCode code, std::string_view reason);
+
+    // Ends because time took the right to all of it, at the moment: inside a frame by a reset, else with a reason as soon as the peer has room.
+    void expire(CloseCode code, std::string_view reason);
+    // The same when its own moment has come, by what `ends_at` was set to; the shard keeps these in order.
+    void expire_at(UtcMillis now);
+    [[nodiscard]] UtcMillis ends_at() const noexcept { return ends_at_; }
+    void ends_at(UtcMillis moment) noexcept { ends_at_ = moment; }
 
     // Before the live tape drops bytes below `start`, or is restarted: leaves it, taking the rest of the frame under way along.
     void leave_live();
@@ -59,6 +66,14 @@ class Session : public std::enable_shared_from_this<Session> {
     void open_stream();
 
     void write();  // as much as socket and meter take
+    struct Reach {
+        std::string_view bytes;
+        bool events = false;  // bytes of events, which need every right at this moment
+    };
+    // What to write next; nullopt: nothing now, and whoever holds it back will call.
+    [[nodiscard]] std::optional<Reach> reach();
+    void leave(CloseCode code, std::string_view reason);
+    void decide_again();
     [[nodiscard]] std::uint64_t writable_until(const Tape& t, Offset due);
     void wait_for_room();
     void wrote(std::uint64_t from);  // accounts for bytes [from, at_)
@@ -74,7 +89,7 @@ class Session : public std::enable_shared_from_this<Session> {
         CloseCode code{};
         std::string_view reason;
     };
-    [[nodiscard]] std::optional<Ending> due_to_end(UtcMillis now, std::int64_t now_ns);
+    [[nodiscard]] std::optional<Ending> due_to_end(std::int64_t now_ns);
     void abort();
 
     // Pull pages.
@@ -113,6 +128,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::int64_t progressed_ns_ = 0, wrote_ns_ = 0;
     std::int64_t paused_ns_ = 0;        // since when the node may not deliver; 0: it may
     std::int64_t behind_since_ns_ = 0;  // since when the peer keeps it from the head; 0: it does not, or it was never there
+    UtcMillis ends_at_{Tape::kNever};   // token or contract
     bool at_head_ = false;              // was at the head of the live tape, and has not been held up since
     std::optional<Ending> ending_;      // after the frame under way
     bool leaving_ = false;              // the last words are in control_: nothing follows them

@@ -31,6 +31,17 @@ void Session::leave_live() {
     if (live_) keep_frame_only();
 }
 
+// Time has overtaken the next frame.
+void Session::decide_again() {
+    if (pull()) {
+        (void)begin_page_anew();
+        return;
+    }
+    if (under_way()) return abort();
+    keep_frame_only();
+    shard_.post([self = shared_from_this()] { self->advance(); });
+}
+
 // A page is either written as it was decided or gathered again; there is no way to take back a Content-Length.
 bool Session::begin_page_anew() {
     if (at_ > 0 || connection_->pending_record() > 0) {

@@ -76,9 +76,8 @@ void Session::write_control() {
     if (leaving_) linger();
 }
 
-std::optional<Session::Ending> Session::due_to_end(UtcMillis now, std::int64_t now_ns) {
+std::optional<Session::Ending> Session::due_to_end(std::int64_t now_ns) {
     const auto over = [&](std::int64_t since_ns, std::int64_t limit_ms) { return now_ns - since_ns > limit_ms * kMsNs; };
-    if (now >= request_.authorised_until) return Ending{CloseCode::token_expired, "token expired"};
     if (shard_.delivering()) {
         paused_ns_ = 0;
     } else {
@@ -91,13 +90,13 @@ std::optional<Session::Ending> Session::due_to_end(UtcMillis now, std::int64_t n
     return std::nullopt;
 }
 
-void Session::tick(UtcMillis now, std::int64_t now_ns) {
+void Session::tick(std::int64_t now_ns) {
     if (ended_ || !started_) return;
     const bool stalled = blocked_ && now_ns - progressed_ns_ > limits::stalled_write_timeout_ms * kMsNs;
     if (stalled || ((ending_ || leaving_) && now_ns > ending_deadline_ns_)) return abort();
     if (leaving_) return;
     if (!ending_)
-        if (const auto why = due_to_end(now, now_ns)) return finish(why->code, why->reason);
+        if (const auto why = due_to_end(now_ns)) return finish(why->code, why->reason);
     if (pull()) {
         if (request_.until.value != 0) advance();  // it may have passed
         return;
@@ -128,12 +127,28 @@ void Session::end(CloseCode code, std::string_view reason) {
     if (ended_ || leaving_) return;
     if (pull() && at_ == 0 && connection_->pending_record() == 0) started_ = false;  // nothing of the page is out: it can still be refused
     if (!started_) return refuse({error_of(code), std::string(reason), {}});
-    if (pull() || control_under_way_ || blocked_ || under_way()) return abort();
+    if (blocked_) return abort();
+    leave(code, reason);
+}
+
+void Session::leave(CloseCode code, std::string_view reason) {
+    if (pull() || control_under_way_ || under_way()) return abort();
     // No event leaves any more; the last words may have to wait for room.
     leaving_ = true;
     ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;
     control_ = last_words(code, reason);
     write_control();
+}
+
+void Session::expire(CloseCode code, std::string_view reason) {
+    if (ended_ || leaving_) return;
+    if (!started_ || (pull() && at_ == 0)) return end(code, reason);
+    leave(code, reason);
+}
+
+void Session::expire_at(UtcMillis now) {
+    if (now >= request_.authorised_until) return expire(CloseCode::token_expired, "token expired");
+    if (now >= ends_at_) expire(CloseCode::policy_violation, "the contract is not in force");
 }
 
 void Session::finish(CloseCode code, std::string_view reason) {

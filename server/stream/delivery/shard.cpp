@@ -9,19 +9,23 @@ namespace licet::stream {
 namespace {
 
 constexpr std::string_view kNotInForce = "the contract is not in force";
+constexpr std::string_view kNotHere = "the product is served from another region";
+constexpr std::int64_t kTickMs = 1000;
 
 }  // namespace
 
-Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers,
+Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers, const WriteGate& gate,
              std::shared_ptr<const app::Snapshot> snapshot, std::function<void()> wake_all_shards)
     : io_(io),
       services_(services),
       meters_(meters),
       readers_(readers),
+      gate_(gate),
       snapshot_(std::move(snapshot)),
       wake_all_shards_(std::move(wake_all_shards)),
       journal_timer_(io),
       tick_timer_(io),
+      ending_timer_(io),
       bytes_written_(&services.metrics->counter("licet_stream_written_bytes_total", "Bytes written to subscribers")),
       sessions_gauge_(&services.metrics->gauge("licet_stream_sessions", "Open subscriptions and pull requests")) {
     tools_.pseudonymiser = services.make_pseudonymiser();
@@ -35,19 +39,55 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
 }
 
 void Shard::start_ticking() {
-    tick_timer_.expires_after(std::chrono::seconds(1));
+    tick_timer_.expires_after(std::chrono::milliseconds(kTickMs));
     tick_timer_.async_wait([this](const boost::system::error_code& error) {
         if (error) return;
-        const auto now = services_.clock->utc_now();
-        const auto ns = now_ns();
-        retry_journal();
-        wake();  // whoever was to make the intent durable may have left
-        const auto all = std::vector(sessions_.begin(), sessions_.end());
-        for (const auto& session : all) {
-            if (!in_force(session->request().contract, now)) session->finish(CloseCode::policy_violation, kNotInForce);
-            session->tick(now, ns);
-        }
+        tick();
         if (!draining_) start_ticking();
+    });
+}
+
+void Shard::tick() {
+    time_is_up();  // the wall clock may have been set
+    const auto now = services_.clock->utc_now();
+    const auto ns = now_ns();
+    retry_journal();
+    release();
+    wake();  // whoever was to make the intent durable may have left
+    const auto all = std::vector(sessions_.begin(), sessions_.end());
+    for (const auto& session : all) {
+        // Also the beginning of a contract lies ahead again when the clock is set back.
+        if (!in_force(session->request().contract, now)) session->expire(CloseCode::policy_violation, kNotInForce);
+        session->tick(ns);
+    }
+}
+
+UtcMillis Shard::ends_at(const ReadRequest& request) const {
+    const auto* contract = snapshot_->contract(request.contract);
+    const UtcMillis until = contract == nullptr ? UtcMillis{} : contract->valid_until;
+    return until.value == 0 ? request.authorised_until : std::min(request.authorised_until, until);
+}
+
+void Shard::set_ending(const std::shared_ptr<Session>& session) {
+    endings_.erase({session->ends_at().value, session.get()});
+    session->ends_at(ends_at(session->request()));
+    endings_.emplace(session->ends_at().value, session.get());
+    const auto left = session->ends_at().value - services_.clock->utc_now().value;
+    if (left <= kTickMs && endings_.begin()->second == session.get()) time_is_up();
+}
+
+// Ends what time ends now, and comes again at the next such moment when that is before the next tick.
+void Shard::time_is_up() {
+    const auto now = services_.clock->utc_now();
+    while (!endings_.empty() && endings_.begin()->first <= now.value) {
+        const auto due = endings_.begin()->second->shared_from_this();
+        endings_.erase(endings_.begin());
+        due->expire_at(now);
+    }
+    if (endings_.empty() || endings_.begin()->first - now.value > kTickMs) return;
+    ending_timer_.expires_after(std::chrono::milliseconds(endings_.begin()->first - now.value));
+    ending_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) time_is_up();
     });
 }
 
@@ -85,10 +125,12 @@ void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, De
     sessions_.insert(session);
     sessions_gauge_->add(1);
     session->start();
+    if (sessions_.contains(session)) set_ending(session);
 }
 
 void Shard::forget(const std::shared_ptr<Session>& session) {
     awaiting_intent_.erase(session);
+    endings_.erase({session->ends_at().value, session.get()});
     if (sessions_.erase(session) == 0) return;
     sessions_gauge_->add(-1);
     if (session->view()) left(session->view());
@@ -131,9 +173,16 @@ void Shard::wake() {
     for (const auto& session : waiting) session->advance();
 }
 
-void Shard::set_delivering(bool on) {
-    delivering_ = on;
-    if (on) flush_live();
+void Shard::opened(std::uint64_t opening) {
+    opened_ = opening;
+    held_back_ = false;
+    flush_live();
+}
+
+void Shard::release() {
+    if (!held_back_ || !gate_.consents_hold(services_.clock->utc_now()) || !delivering()) return;
+    held_back_ = false;
+    flush_live();
 }
 
 void Shard::journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter) {
@@ -198,6 +247,11 @@ bool Shard::in_force(ContractNo no, UtcMillis now) const {
            (contract->valid_until.value == 0 || now < contract->valid_until);
 }
 
+bool Shard::served_here(ProductNo no) const {
+    const auto* product = snapshot_->product(no);
+    return product != nullptr && (product->product.residency.empty() || product->product.residency == snapshot_->region);
+}
+
 bool Shard::still_allowed(const ReadRequest& request, CloseCode& code, std::string_view& reason) const {
     const auto* client = snapshot_->client(request.client);
     code = CloseCode::token_revoked;
@@ -205,6 +259,8 @@ bool Shard::still_allowed(const ReadRequest& request, CloseCode& code, std::stri
     if (client == nullptr || client->revoked || request.token_issued_at < client->tokens_valid_from) return false;
     const auto* contract = snapshot_->contract(request.contract);
     code = CloseCode::policy_violation;
+    reason = kNotHere;
+    if (!served_here(request.product)) return false;
     reason = kNotInForce;
     return contract != nullptr && contract->party == client->party && in_force(request.contract, services_.clock->utc_now());
 }
@@ -237,13 +293,15 @@ void Shard::apply_generation(bool consents) {
     for (auto& [key, view] : views_) view->clear_shadows();  // those of now are added below
     const auto all = std::vector(sessions_.begin(), sessions_.end());
     for (const auto& session : all) {
+        if (session->ended()) continue;
         CloseCode code{};
         std::string_view reason;
         if (!still_allowed(session->request(), code, reason)) {
             session->end(code, reason);
             continue;
         }
-        if (!session->view()) continue;
+        set_ending(session);
+        if (session->ended() || !session->view()) continue;
         const auto rights = snapshot_->rights(session->request().contract, session->request().product);
         if (!rights) {
             session->end(CloseCode::policy_violation, "the contract gives no rights to this product any more");
@@ -272,6 +330,7 @@ void Shard::drain(std::function<void()> done) {
     for (const auto& session : all) session->end(CloseCode::service_restart, "this node is restarting");
     flush_delivered();
     tick_timer_.cancel();
+    ending_timer_.cancel();
     journal_timer_.cancel();
     done();
 }

@@ -16,18 +16,20 @@
 #include "server/stream/delivery/meters.h"
 #include "server/stream/delivery/readers.h"
 #include "server/stream/delivery/session.h"
+#include "server/stream/delivery/write_gate.h"
 
 namespace licet::stream {
 
 class Shard {
   public:
-    Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers,
+    Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers, const WriteGate& gate,
           std::shared_ptr<const app::Snapshot> snapshot, std::function<void()> wake_all_shards);
 
     void serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback);
     void on_batch(const std::shared_ptr<const ports::LogBatch>& batch);
     void apply(const app::EpochChange& change);
-    void set_delivering(bool on);
+    void opened(std::uint64_t opening);  // the node may deliver, by this opening of the gate
+    void release();                      // the gate may have opened for who was held back by it
     void drain(std::function<void()> done);
     void wake();  // an intent became durable somewhere
 
@@ -47,7 +49,15 @@ class Shard {
     [[nodiscard]] const DeliveryServices& services() const noexcept { return services_; }
     [[nodiscard]] Meters& meters() noexcept { return meters_; }
     [[nodiscard]] Readers& readers() noexcept { return readers_; }
-    [[nodiscard]] bool delivering() const noexcept { return delivering_ && !journal_refused_; }
+    [[nodiscard]] bool delivering() const noexcept { return gate_.open(opened_) && !journal_refused_; }
+    // Before each write of events. Who is told no is called again when it may be yes.
+    [[nodiscard]] bool may_write(UtcMillis now) noexcept {
+        if (gate_.consents_hold(now) && delivering()) return true;
+        held_back_ = true;
+        return false;
+    }
+    // After it: the node may have been stopped between the look and the write.
+    [[nodiscard]] bool lease_held() const noexcept { return gate_.open(opened_); }
     [[nodiscard]] std::int64_t now_ns() const noexcept { return services_.clock->monotonic_ns(); }
     [[nodiscard]] ports::Siv& siv() noexcept { return *tools_.siv; }
     // The view of a contract on a product under the current snapshot. Errors: no_contract, internal, overloaded.
@@ -56,6 +66,8 @@ class Shard {
     void left(const std::shared_ptr<View>& view);
     void awaits_intent(std::shared_ptr<Session> session) { awaiting_intent_.insert(std::move(session)); }
     void forget(const std::shared_ptr<Session>& session);
+    // From when on the request gives no right to anything, whatever the event: the end of its token or contract.
+    [[nodiscard]] UtcMillis ends_at(const ReadRequest& request) const;
     // Journals delivered ranges, merged for limits::delivered_record_interval_ms.
     void delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals);
     void journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter);
@@ -65,8 +77,12 @@ class Shard {
     void flush_live();
     void flush_delivered();
     void start_ticking();
+    void tick();
+    void time_is_up();
+    void set_ending(const std::shared_ptr<Session>& session);
     void journal_refused();
     void retry_journal();
+    [[nodiscard]] bool served_here(ProductNo product) const;
     [[nodiscard]] bool in_force(ContractNo contract, UtcMillis now) const;
     [[nodiscard]] bool still_allowed(const ReadRequest& request, CloseCode& code, std::string_view& reason) const;
     void apply_subject(std::uint64_t subject);
@@ -77,16 +93,19 @@ class Shard {
     const DeliveryServices& services_;
     Meters& meters_;
     Readers& readers_;
+    const WriteGate& gate_;
     std::shared_ptr<const app::Snapshot> snapshot_;
     const std::function<void()> wake_all_shards_;
     ViewTools tools_;
-    bool delivering_ = true, journal_refused_ = false, draining_ = false, flush_posted_ = false;
+    std::uint64_t opened_ = 0;  // the opening of the gate this shard was told of
+    bool held_back_ = false, journal_refused_ = false, draining_ = false, flush_posted_ = false;
 
     std::map<std::pair<ProductNo, std::string>, std::shared_ptr<View>> views_;  // product, view key
     std::unordered_set<std::shared_ptr<Session>> sessions_;
+    std::set<std::pair<std::int64_t, Session*>> endings_;  // when time ends each, in order
     std::set<std::shared_ptr<Session>> awaiting_intent_;
     std::map<ports::UsageOf, std::vector<ports::UsageRecord>> pending_;
-    boost::asio::steady_timer journal_timer_, tick_timer_;
+    boost::asio::steady_timer journal_timer_, tick_timer_, ending_timer_;
     bool journal_timer_set_ = false;
     ports::Counter* bytes_written_;
     ports::Gauge* sessions_gauge_;

@@ -9,7 +9,7 @@ namespace licet::stream {
 // A frame is never cut by a chunk's end: a chunk larger than usual holds a frame larger than usual.
 void Tape::append(std::string_view bytes) {
     if (chunks_.empty() || (chunks_.back().bytes.size() + bytes.size() > limits::tape_chunk_bytes && !chunks_.back().bytes.empty())) {
-        chunks_.push_back({end_, {}});
+        chunks_.push_back({end_, {}, kNever});
         // Small tapes (a response head, a first page) stay small.
         if (chunks_.size() > 1) chunks_.back().bytes.reserve(std::max(limits::tape_chunk_bytes, bytes.size()));
     }
@@ -19,21 +19,26 @@ void Tape::append(std::string_view bytes) {
 
 void Tape::append_raw(std::string_view bytes) { append(bytes); }
 
-void Tape::note(Offset offset, std::uint64_t end, std::uint64_t billed, std::uint64_t subject) {
+// `entry` with what is billed of it alone. Its frame is in the last chunk.
+void Tape::note(const Entry& entry, std::uint64_t begin, std::int64_t deadline) {
     const std::uint64_t before = entries_.empty() ? billed_before_ : entries_.back().billed;
-    entries_.push_back({offset, end, before + billed, subject});
-    head_ = offset + 1;
+    entries_.push_back({entry.offset, entry.end, before + entry.billed, entry.subject});
+    head_ = entry.offset + 1;
+    if (deadline == kNever) return;
+    deadlines_.push_back({begin, entry.end, deadline});
+    chunks_.back().deadline = std::min(chunks_.back().deadline, deadline);
 }
 
-void Tape::append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject) {
+void Tape::append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject, std::int64_t deadline) {
+    const std::uint64_t begin = end_;
     append(frame);
-    note(offset, end_, billed, subject);
+    note({offset, end_, billed, subject}, begin, deadline);
 }
 
 // In one chunk: a TLS record under way must be offered again whole.
 void Tape::append_part(const Tape& other, std::uint64_t from, std::uint64_t to) {
     const std::uint64_t moved = end_ - from;
-    Chunk chunk{end_, {}};
+    Chunk chunk{end_, {}, kNever};
     chunk.bytes.reserve(to - from);
     for (std::uint64_t at = from; at < to;) {
         const auto piece = other.bytes(at, to);
@@ -44,18 +49,29 @@ void Tape::append_part(const Tape& other, std::uint64_t from, std::uint64_t to) 
     chunks_.push_back(std::move(chunk));
     auto at = other.first_ending_after(from);
     std::uint64_t billed = at == other.entries_.begin() ? other.billed_before_ : std::prev(at)->billed;
+    auto deadline =
+        std::upper_bound(other.deadlines_.begin(), other.deadlines_.end(), from, [](std::uint64_t v, const Deadline& d) { return v < d.end; });
     for (; at != other.entries_.end() && at->end <= to; ++at) {
-        note(at->offset, at->end + moved, at->billed - billed, at->subject);
+        const bool has = deadline != other.deadlines_.end() && deadline->end == at->end;
+        const std::uint64_t begin = has ? std::max(deadline->begin, from) + moved : 0;
+        note({at->offset, at->end + moved, at->billed - billed, at->subject}, begin, has ? deadline++->at : kNever);
         billed = at->billed;
     }
 }
 
-std::string_view Tape::bytes(std::uint64_t at, std::uint64_t limit) const noexcept {
+Tape::Piece Tape::piece(std::uint64_t at, std::uint64_t limit) const noexcept {
     if (at >= limit) return {};
     auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), at, [](std::uint64_t v, const Chunk& c) { return v < c.start; });
     --chunk;
     const std::uint64_t in = at - chunk->start;
-    return std::string_view(chunk->bytes).substr(in, std::min<std::uint64_t>(chunk->bytes.size() - in, limit - at));
+    return {std::string_view(chunk->bytes).substr(in, std::min<std::uint64_t>(chunk->bytes.size() - in, limit - at)), chunk->deadline};
+}
+
+std::uint64_t Tape::fresh_until(std::uint64_t at, std::uint64_t to, std::int64_t now) const noexcept {
+    auto d = std::upper_bound(deadlines_.begin(), deadlines_.end(), at, [](std::uint64_t v, const Deadline& one) { return v < one.end; });
+    for (; d != deadlines_.end() && d->begin < to; ++d)
+        if (d->at <= now) return std::max(at, d->begin);
+    return to;
 }
 
 std::deque<Tape::Entry>::const_iterator Tape::first_ending_after(std::uint64_t at) const noexcept {
@@ -131,6 +147,7 @@ void Tape::trim(std::uint64_t most) {
             begin_ = entries_.front().offset + 1;
             entries_.pop_front();
         }
+        while (!deadlines_.empty() && deadlines_.front().end <= start_) deadlines_.pop_front();
     }
 }
 

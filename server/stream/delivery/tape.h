@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,11 +24,13 @@ class Tape {
     };
 
     // Covers offsets from `begin` on. `cut`: its first bytes are the rest of a frame whose beginning was written from another tape.
+    static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
     explicit Tape(Offset begin, bool cut = false) : begin_(begin), head_(begin), cut_(cut) {}
 
     // Bytes that belong to no event: response heads, page brackets.
     void append_raw(std::string_view bytes);
-    void append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject);
+    // `deadline`: from that moment (UTC, ms) on its frame may not be written as it is.
+    void append_event(Offset offset, std::string_view frame, std::uint64_t billed, std::uint64_t subject, std::int64_t deadline = kNever);
     // The frames of another tape that end in (from, to], the first one from byte `from` on, contiguous. Precondition: `to` ends a frame.
     void append_part(const Tape& other, std::uint64_t from, std::uint64_t to);
     // Everything below `offset` was decided: what is not on the tape was withheld.
@@ -40,7 +43,15 @@ class Tape {
     [[nodiscard]] std::uint64_t size() const noexcept { return end_ - start_; }
 
     // Contiguous bytes from `at`, at most up to `limit`. Precondition: start() <= at <= limit <= end().
-    [[nodiscard]] std::string_view bytes(std::uint64_t at, std::uint64_t limit) const noexcept;
+    [[nodiscard]] std::string_view bytes(std::uint64_t at, std::uint64_t limit) const noexcept { return piece(at, limit).bytes; }
+    struct Piece {
+        std::string_view bytes;
+        std::int64_t deadline = kNever;  // the earliest of its chunk: before it, all of it may be written
+    };
+    [[nodiscard]] Piece piece(std::uint64_t at, std::uint64_t limit) const noexcept;
+    // Byte position up to which what begins in [at, to) may be written at `now`: the beginning of the first frame past its deadline, `at` when that
+    // is inside of it.
+    [[nodiscard]] std::uint64_t fresh_until(std::uint64_t at, std::uint64_t to, std::int64_t now) const noexcept;
 
     // Byte position of the first frame at or after `offset`.
     [[nodiscard]] std::uint64_t position_of(Offset offset) const noexcept;
@@ -77,10 +88,15 @@ class Tape {
     struct Chunk {
         std::uint64_t start;
         std::string bytes;
+        std::int64_t deadline = kNever;
+    };
+    struct Deadline {  // of the few entries that have one
+        std::uint64_t begin, end;
+        std::int64_t at;
     };
     [[nodiscard]] std::deque<Entry>::const_iterator first_ending_after(std::uint64_t at) const noexcept;
     void append(std::string_view bytes);
-    void note(Offset offset, std::uint64_t end, std::uint64_t billed, std::uint64_t subject);
+    void note(const Entry& entry, std::uint64_t begin, std::int64_t deadline);
 
     Offset begin_, head_;
     bool cut_;
@@ -88,6 +104,7 @@ class Tape {
     std::uint64_t billed_before_ = 0;  // billed of entries already dropped
     std::deque<Chunk> chunks_;
     std::deque<Entry> entries_;
+    std::deque<Deadline> deadlines_;
 };
 
 }  // namespace licet::stream

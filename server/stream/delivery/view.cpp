@@ -1,5 +1,6 @@
 #include "server/stream/delivery/view.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/stream/delivery/cursor.h"
@@ -108,7 +109,8 @@ std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
         tools_.withheld->add();
         return std::nullopt;
     }
-    const policy::Decision decision = decider_->decide(*event, tools_.clock->utc_now());
+    const UtcMillis now = tools_.clock->utc_now();
+    const policy::Decision decision = decider_->decide(*event, now);
     reason_ = decision.reason;
     if (!decision.deliver) {
         tools_.withheld->add();
@@ -134,7 +136,10 @@ std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
         return std::nullopt;
     }
     tools_.delivered->add();
-    return Encoded{std::string_view(cursor_.data(), kCursorText), json_, billed, event->subject().none() ? 0 : event->subject().low64()};
+    // What time alone changes: a condition on the moment, and the event's own end. (Consents: see WriteGate.)
+    const UtcMillis rules = program_->holds_until(now), own = event->expiry();
+    const std::int64_t deadline = std::min(rules.value == 0 ? Tape::kNever : rules.value, own.value == 0 ? Tape::kNever : own.value);
+    return Encoded{std::string_view(cursor_.data(), kCursorText), json_, billed, event->subject().none() ? 0 : event->subject().low64(), deadline};
 }
 
 void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, WireFormat format, Tape& into) {
@@ -157,7 +162,7 @@ void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encod
             frame_.append(into.end() == into.start() ? "[" : ",").append(encoded->json);
             break;
     }
-    into.append_event(entry.offset, frame_, encoded->billed, encoded->subject);
+    into.append_event(entry.offset, frame_, encoded->billed, encoded->subject, encoded->deadline);
 }
 
 }  // namespace licet::stream

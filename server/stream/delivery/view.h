@@ -64,6 +64,7 @@ class View {
     struct Encoded {
         std::string_view cursor, json;
         std::uint64_t billed, subject;
+        std::int64_t deadline;  // when it must be decided again
     };
     // Decides one event and writes its delivered JSON; nullopt: withheld.
     std::optional<Encoded> decide(const ports::LogEntry& entry);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include <mutex>
 #include <thread>
 
+#include "server/main/system_clock.h"
 #include "server/redis/cluster.h"
 #include "server/redis/connection.h"
 #include "server/redis/fence.h"
@@ -80,6 +82,7 @@ class Lease {
     std::function<void(std::optional<ports::FenceTime>)> reports() {
         return [this](std::optional<ports::FenceTime> until) {
             const std::lock_guard lock(mutex_);
+            if (held_ && !until) ++lapses_;
             held_ = until.has_value();
             if (until) untils_.push_back(*until);
             changed_.notify_all();
@@ -96,16 +99,33 @@ class Lease {
         changed_.wait_for(lock, 20s, [&] { return untils_.size() >= count; });
         return untils_;
     }
+    // Waits until it was reported lost, and held again after that, so often.
+    bool wait_for_lapses(int count) {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, 20s, [&] { return lapses_ >= count && held_; });
+    }
 
   private:
     std::mutex mutex_;
     std::condition_variable changed_;
     bool held_ = false;
+    int lapses_ = 0;
     std::vector<ports::FenceTime> untils_;
 };
 
+// Of a node that was stopped for a while.
+class JumpingClock final : public Clock {
+  public:
+    UtcMillis utc_now() const noexcept override { return real_.utc_now(); }
+    std::int64_t monotonic_ns() const noexcept override { return real_.monotonic_ns() + ahead_ns; }
+    std::atomic<std::int64_t> ahead_ns{0};
+
+  private:
+    SystemClock real_;
+};
+
 std::shared_ptr<ports::Cluster> node(const RedisServer& server, const std::string& name, int lease_ms = 1000) {
-    return redis::make_cluster({"127.0.0.1", server.port, "eu", name, lease_ms});
+    return redis::make_cluster({"127.0.0.1", server.port, "eu", name, lease_ms, std::make_shared<SystemClock>()});
 }
 using Names = std::vector<std::string>;
 
@@ -113,7 +133,7 @@ using Names = std::vector<std::string>;
 bool comes_to_wait_for(ports::Cluster& cluster, GovernanceEpoch epoch, const Names& names) {
     const auto deadline = std::chrono::steady_clock::now() + 30s;
     while (std::chrono::steady_clock::now() < deadline)
-        if (const auto outstanding = cluster.await(epoch, 500); outstanding && *outstanding == names) return true;
+        if (const auto outstanding = cluster.await(epoch, 500); outstanding && outstanding->outstanding == names) return true;
     return false;
 }
 
@@ -130,12 +150,12 @@ TEST_CASE("a barrier waits for every live node of the region and for no other") 
     a->acknowledge({7});
     CHECK(comes_to_wait_for(*a, {7}, {"b"}));
     std::thread later([&] { b->acknowledge({8}); });
-    CHECK(a->await({7}, 10'000)->empty());
+    CHECK(a->await({7}, 10'000)->outstanding.empty());
     later.join();
     CHECK(comes_to_wait_for(*a, {9}, {"a", "b"}));
     b->stop();
     a->acknowledge({9});
-    CHECK(a->await({9}, 10'000)->empty());
+    CHECK(a->await({9}, 10'000)->outstanding.empty());
     a->stop();
 }
 
@@ -146,14 +166,14 @@ TEST_CASE("a node that cannot renew stops, the barrier says so, and a Redis with
     a->start(lease.reports());
     REQUIRE(lease.wait_for(true));
     a->acknowledge({1});
-    CHECK(a->await({1}, 10'000)->empty());
+    CHECK(a->await({1}, 10'000)->outstanding.empty());
     server.kill();
     CHECK(lease.wait_for(false));
     CHECK_FALSE(a->await({1}, 200).ok());
     server.start();
     CHECK(lease.wait_for(true));
-    CHECK(*a->await({1}, 100) == Names{"*"});
-    CHECK(a->await({1}, 10'000)->empty());
+    CHECK(a->await({1}, 100)->outstanding == Names{"*"});
+    CHECK(a->await({1}, 10'000)->outstanding.empty());
     a->stop();
 }
 
@@ -164,13 +184,66 @@ TEST_CASE("a Redis that remembers what it was like some time ago is trusted no m
     a->start(lease.reports());
     REQUIRE(lease.wait_for(true));
     a->acknowledge({1});
-    CHECK(a->await({1}, 10'000)->empty());
+    CHECK(a->await({1}, 10'000)->outstanding.empty());
     // As a file written long ago left it: renewals of an earlier run are known of, and no lease.
     redis::Connection copy("127.0.0.1", server.port, 1000);
-    REQUIRE(copy.command({"SET", "licet:eu:since", "00ff:1000"}));
+    REQUIRE(copy.command({"HSET", "licet:eu:memory", "run", "00ff", "since", "1000"}));
     REQUIRE(copy.command({"DEL", "licet:eu:leases"}));
-    CHECK(*a->await({2}, 100) == Names{"*"});
+    CHECK(a->await({2}, 100)->outstanding == Names{"*"});
     CHECK(comes_to_wait_for(*a, {2}, {"a"}));
+    a->stop();
+}
+
+TEST_CASE("a Redis whose clock was set, or that nobody called for a while, is not trusted for one lease") {
+    RedisServer server;
+    Lease lease;
+    const auto a = node(server, "a", 3000);
+    a->start(lease.reports());
+    REQUIRE(lease.wait_for(true));
+    a->acknowledge({1});
+    CHECK(a->await({1}, 10'000)->outstanding.empty());
+    redis::Connection redis("127.0.0.1", server.port, 1000);
+    const auto time = redis.command({"TIME"});
+    REQUIRE(time);
+    const auto now_ms = std::stoll(std::string(time->element[0]->str)) * 1000;
+    for (const auto seen : {now_ms - 60'000, now_ms + 60'000}) {
+        // What the scripts saw last is as far from now as the clock was set.
+        REQUIRE(redis.command({"HSET", "licet:eu:memory", "seen", std::to_string(seen)}));
+        CHECK(a->await({2}, 100)->outstanding == Names{"*"});
+        CHECK(comes_to_wait_for(*a, {2}, {"a"}));
+    }
+    a->stop();
+}
+
+TEST_CASE("a node that stays behind an epoch waited for lets its lease run out, and has it again when it has followed") {
+    RedisServer server;
+    Lease a_lease, b_lease;
+    const auto a = node(server, "a"), b = node(server, "b");
+    a->start(a_lease.reports());
+    b->start(b_lease.reports());
+    REQUIRE(a_lease.wait_for(true));
+    REQUIRE(b_lease.wait_for(true));
+    a->acknowledge({5});
+    CHECK(a->await({5}, 20'000)->outstanding.empty());
+    CHECK(b_lease.wait_for(false));
+    CHECK(a->await({5}, 20'000)->acknowledged == Names{"a"});
+    b->acknowledge({5});
+    CHECK(b_lease.wait_for(true));
+    a->stop();
+    b->stop();
+}
+
+TEST_CASE("a lease that lapsed is reported lost, also when Redis renews it at the first call") {
+    RedisServer server;
+    Lease lease;
+    const auto clock = std::make_shared<JumpingClock>();
+    const auto a = redis::make_cluster({"127.0.0.1", server.port, "eu", "a", 2000, clock});
+    a->start(lease.reports());
+    REQUIRE(lease.wait_for(true));
+    for (int times = 1; times <= 5; ++times) {
+        clock->ahead_ns += 3'000'000'000;
+        CHECK(lease.wait_for_lapses(times));
+    }
     a->stop();
 }
 
@@ -229,7 +302,7 @@ TEST_CASE("a node alone is its own barrier") {
     Lease lease;
     alone->start(lease.reports());
     CHECK(lease.wait_for(true));
-    CHECK(*alone->await({3}, 10) == Names{"solo"});
+    CHECK(alone->await({3}, 10)->outstanding == Names{"solo"});
     alone->acknowledge({3});
-    CHECK(alone->await({3}, 10)->empty());
+    CHECK(alone->await({3}, 10)->outstanding.empty());
 }

@@ -91,7 +91,21 @@ TEST_CASE("admin: every change is audited with its actor, moves the epoch and ho
     CHECK(Desk::done(reply)["epoch"] == 7);
     // Made, but not everywhere yet.
     d.cluster->others = {"n2"};
-    Desk::refused(d.admin->put_party(kActor, "lab", {{"title", "Lab 2"}, {"country", "FR"}}), Errc::barrier_incomplete);
+    const auto waits = d.admin->put_party(kActor, "lab", {{"title", "Lab 2"}, {"country", "FR"}});
+    Desk::refused(waits, Errc::barrier_incomplete);
+    const auto members = json::parse(waits.error().members);
+    CHECK(members["epoch"] == 8);
+    CHECK(members["outstanding"] == json{"n2"});
+    CHECK(members["barrier"] == "/v1/admin/barriers/8");
+    CHECK(members["result"]["title"] == "Lab 2");
+    CHECK(Desk::done(d.admin->get_barrier("8", "")) ==
+          json{{"epoch", 8}, {"complete", false}, {"outstanding", {"n2"}}, {"detail", "1 node(s) have not confirmed it"}});
+    CHECK(Desk::done(d.admin->get_barrier("7", "10"))["complete"] == true);
+    d.cluster->others.clear();
+    CHECK(Desk::done(d.admin->get_barrier("8", "10000")) == json{{"epoch", 8}, {"complete", true}, {"outstanding", json::array()}});
+    Desk::refused(d.admin->get_barrier("9", ""), Errc::not_found);
+    for (const char* bad : {"", "x", "-1", "18446744073709551616"}) Desk::refused(d.admin->get_barrier(bad, ""), Errc::invalid_parameter);
+    for (const char* bad : {"x", "-1", "10001"}) Desk::refused(d.admin->get_barrier("8", bad), Errc::invalid_parameter);
     CHECK(Desk::done(d.admin->get_party("lab"))["title"] == "Lab 2");
 }
 

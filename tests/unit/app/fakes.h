@@ -249,18 +249,37 @@ class MemoryCatalog final : public ports::Catalog {
 
 class TestCluster final : public ports::Cluster {
   public:
+    // Names a test sets while barriers are followed.
+    class Names {
+      public:
+        Names& operator=(std::vector<std::string> names) {
+            const std::lock_guard lock(mutex_);
+            names_ = std::move(names);
+            return *this;
+        }
+        void clear() { *this = std::vector<std::string>{}; }
+        std::vector<std::string> all() const {
+            const std::lock_guard lock(mutex_);
+            return names_;
+        }
+
+      private:
+        mutable std::mutex mutex_;
+        std::vector<std::string> names_;
+    };
     void start(std::function<void(std::optional<ports::FenceTime>)>) override {}
+    std::shared_ptr<const ports::Lease> lease() const override { return std::make_shared<ports::Lease>(); }
     void acknowledge(GovernanceEpoch epoch) override { acknowledged = std::max(acknowledged.load(), epoch.value); }
-    Result<std::vector<std::string>> await(GovernanceEpoch epoch, int) override {
+    Result<Nodes> await(GovernanceEpoch epoch, int) override {
         if (away) return Error{Errc::unavailable, "away", {}};
-        std::vector<std::string> out = others;
-        if (acknowledged < epoch.value) out.push_back("self");
+        Nodes out{others.all(), {}};
+        (acknowledged < epoch.value ? out.outstanding : out.acknowledged).push_back("self");
         return out;
     }
     void stop() override {}
     std::atomic<std::uint64_t> acknowledged{0};
-    std::vector<std::string> others;  // that have not acknowledged
-    bool away = false;
+    Names others;  // that have not acknowledged
+    std::atomic<bool> away{false};
 };
 
 // Keeps what it was given; acknowledges at once unless told to hold back.
@@ -275,6 +294,11 @@ class TestPlane final : public app::DataPlane {
         else
             acknowledged();
     }
+    void consents_end_at(UtcMillis at) override {
+        const std::lock_guard lock(mutex_);
+        ends.push_back(at.value);
+    }
+    std::vector<std::int64_t> ends;  // under the mutex
     std::vector<app::EpochChange> take() {
         const std::lock_guard lock(mutex_);
         return std::exchange(changes_, {});
@@ -328,6 +352,7 @@ struct Governed {
     void start() {
         REQUIRE(governance->load());
         governance->start(plane);
+        plane->take();  // all that was loaded
     }
     void consent(std::vector<ports::ConsentRow> rows) { REQUIRE(catalog->put_consents(rows, {"dpo", "consent.record", "consents", {}})); }
     [[nodiscard]] bool valid(const SubjectKey& key, const char* purpose) const {

@@ -127,6 +127,21 @@ TEST_CASE("governance: a refresh that failed half way is made whole by the next 
     CHECK_FALSE(g.valid(subject(1), kNarrow));
 }
 
+TEST_CASE("governance: what was read before there was a data plane reaches it, and is acknowledged by it") {
+    Governed g;
+    REQUIRE(g.governance->load());
+    REQUIRE(g.catalog->put_party({"lab", "Lab", "DE", {}, {}}, {}));
+    REQUIRE(g.governance->refresh());
+    g.plane->hold_back = true;
+    g.governance->start(g.plane);
+    const auto changes = g.plane->await();
+    REQUIRE(changes.size() == 1);
+    CHECK(changes[0].snapshot->party("lab") != nullptr);
+    CHECK(g.cluster->acknowledged == 0);
+    g.plane->waiting.at(0)();
+    CHECK(g.cluster->acknowledged == 2);
+}
+
 TEST_CASE("governance: no epoch is claimed whose consents were not read") {
     Governed g;
     g.consent({given(1)});
@@ -152,21 +167,85 @@ TEST_CASE("governance: the barrier holds, or says why not") {
     Governed g;
     g.start();
     g.consent({given(1)});
-    CHECK(g.governance->hold({2}).ok());
+    CHECK(g.governance->hold({2}).complete());
+    g.consent({given(2)});
     g.cluster->others = {"n2", "n3"};
-    auto held = g.governance->hold({2});
-    CHECK(held.error().code == Errc::barrier_incomplete);
-    CHECK(held.error().detail.find("2 node(s)") != std::string::npos);
-    g.cluster->others.clear();
+    const auto held = g.governance->hold({3});
+    CHECK_FALSE(held.complete());
+    CHECK(held.nodes.outstanding == std::vector<std::string>{"n2", "n3"});
+    CHECK(held.nodes.acknowledged == std::vector<std::string>{"self"});
+    CHECK(held.missing().find("2 node(s)") != std::string::npos);
+    // What was complete stays complete: who delivers later has read it.
+    CHECK(g.governance->hold({2}).complete());
     g.cluster->away = true;
-    CHECK(g.governance->hold({2}).error().code == Errc::barrier_incomplete);
-    g.cluster->away = false;
+    CHECK(g.governance->hold({3}).missing().find("cluster state") != std::string::npos);
     g.catalog->epochs_away = true;
-    CHECK(g.governance->hold({2}).error().code == Errc::barrier_incomplete);
+    CHECK(g.governance->hold({3}).missing().find("catalog") != std::string::npos);
+    CHECK(g.governance->barrier({3}, 0).error().code == Errc::unavailable);
     g.catalog->epochs_away = false;
+    g.cluster->away = false;
+    g.cluster->others.clear();
+    CHECK(g.governance->hold({3}).complete());
     g.plane->hold_back = true;  // a shard that has not applied it
     g.consent({withdrawn(1)});
-    CHECK(g.governance->hold({3}).error().code == Errc::barrier_incomplete);
+    CHECK(g.governance->hold({4}).nodes.outstanding == std::vector<std::string>{"self"});
+    CHECK_FALSE(g.governance->barrier({4}, 0)->complete());
+    CHECK(g.governance->barrier({3}, 0)->complete());
+    CHECK(g.governance->barrier({5}, 0).error().code == Errc::not_found);
+}
+
+TEST_CASE("governance: a barrier that a call did not see complete is followed until it is, and reported once") {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<app::BarrierOutcome> ended;
+    Governed g;
+    g.governance =
+        std::make_shared<app::Governance>(app::Governance::Parts{"eu", g.catalog, g.cluster, g.vocabulary, g.clock, [&](app::BarrierOutcome outcome) {
+                                                                     const std::lock_guard lock(mutex);
+                                                                     ended.push_back(std::move(outcome));
+                                                                     changed.notify_all();
+                                                                 }});
+    g.start();
+    g.cluster->others = {"n2"};
+    g.consent({given(1)});
+    CHECK_FALSE(g.governance->hold({2}).complete());
+    g.cluster->away = true;
+    g.consent({given(2)});
+    CHECK_FALSE(g.governance->hold({3}).complete());
+    g.cluster->others.clear();
+    g.cluster->away = false;
+    std::unique_lock lock(mutex);
+    REQUIRE(changed.wait_for(lock, std::chrono::seconds(20), [&] { return ended.size() == 4; }));
+    std::vector<std::pair<std::uint64_t, bool>> seen;
+    for (const auto& e : ended) seen.emplace_back(e.epoch.value, e.late);
+    CHECK(seen == std::vector<std::pair<std::uint64_t, bool>>{{2, false}, {3, false}, {2, true}, {3, true}});
+    CHECK(ended[0].outstanding == std::vector<std::string>{"n2"});
+    CHECK(ended[3].why.empty());
+    lock.unlock();
+    g.governance->stop();
+}
+
+TEST_CASE("governance: the data plane knows when the next consent ends, before the index holds it and after it ended") {
+    Governed g;
+    const std::int64_t now = g.clock->now;
+    g.consent({given(1, kNarrow, now + 7'200'000)});
+    REQUIRE(g.governance->load());
+    g.governance->start(g.plane);
+    CHECK(g.plane->ends == std::vector<std::int64_t>{now + 7'200'000});
+    CHECK(g.plane->take().at(0).consents_until == UtcMillis{now + 7'200'000});
+    g.consent({given(2, kNarrow, now + 3'600'000), given(3)});
+    REQUIRE(g.governance->refresh());
+    CHECK(g.plane->ends.back() == now + 3'600'000);
+    auto changes = g.plane->take();
+    REQUIRE(changes.size() == 2);
+    CHECK_FALSE(changes[0].consents_until.has_value());  // only the last part says that all is applied
+    CHECK(changes[1].consents_until == UtcMillis{now + 3'600'000});
+    g.clock->now = now + 3'600'000;
+    changes = g.plane->await();
+    CHECK(changes.at(0).subject == subject(2));
+    CHECK(changes.at(0).consents_until == UtcMillis{now + 7'200'000});
+    g.clock->now = now + 7'200'000;
+    CHECK(g.plane->await().at(0).consents_until == UtcMillis{});
 }
 
 TEST_CASE("governance: consents and withdrawals apply in the order they were recorded") {
@@ -298,4 +377,19 @@ TEST_CASE("snapshot: an active policy that cannot be read withholds everything")
     REQUIRE(g.catalog->retire_policy("bad", {}));
     REQUIRE(g.governance->refresh());
     CHECK(g.governance->snapshot()->program({1}, {1}).ok());
+}
+
+TEST_CASE("governance: a change that could not be read is read as soon as it can be, without another one") {
+    Governed g;
+    g.consent({given(1)});
+    g.start();
+    g.consent({withdrawn(1)});
+    g.catalog->consents_away = true;
+    std::thread watcher([&] { g.catalog->notify(); });  // the only one
+    CHECK_FALSE(g.governance->refresh());
+    CHECK(g.valid(subject(1), kNarrow));
+    g.catalog->consents_away = false;
+    watcher.join();
+    CHECK_FALSE(g.valid(subject(1), kNarrow));
+    CHECK(g.cluster->acknowledged == 3);
 }

@@ -126,7 +126,15 @@ TEST_CASE("control: a change that does not hold everywhere is not answered as if
     CHECK(answer.status == 503);
     CHECK(answer.slug() == "barrier-incomplete");
     CHECK(answer.header("Retry-After") == "1");
+    CHECK(answer.json()["outstanding"] == nlohmann::json{"eu-2"});
+    const auto where = answer.json()["barrier"].get<std::string>();
+    CHECK(f.call("GET", where, "dpo").json()["complete"] == false);
+    // A new client forbids nothing, and its secret is shown once: it is not kept from whoever made it.
+    const auto made = f.call("POST", "/v1/admin/clients", "admin", R"({"id":"lab","party":"acme","roles":["partner"],"scopes":["read:news"]})");
+    CHECK(made.status == 201);
+    CHECK(made.json()["secret"].get<std::string>().size() == 43);
     f.cluster->others.clear();
+    CHECK(f.call("GET", where + "?wait=1000", "auditor").json()["complete"] == true);
     CHECK(f.call("PUT", "/v1/admin/parties/lab", "admin", kParty).status == 200);
 }
 

@@ -251,32 +251,6 @@ TEST_CASE("a contract that runs out ends its streams without a change of the con
     CHECK(peer->close_cursor == cursor_at(node, 1));
 }
 
-TEST_CASE("an expired token ends a stream after the frame under way, with its cursor") {
-    each_kind([](WireFormat format, bool records) {
-        Node node;
-        Wanted wanted;
-        wanted.format = format;
-        wanted.records = records;
-        wanted.send_buffer = 4096;
-        wanted.authorised_until = {node.clock->utc_now().value + 5000};
-        auto busy = node.connect(wanted), idle = node.connect(wanted);
-        node.quiet();
-        idle->read();
-        node.append(1);
-        await_event(node, *idle, 0);
-        node.append(2, "", 100'000);
-        node.quiet();
-        node.clock->advance_ms(5000);
-        node.await_tick();
-        await_end(node, *busy);
-        CHECK(numbers(*busy) == range(0, 2));  // not the one after it
-        CHECK(busy->close_code == 4401);
-        CHECK(busy->close_cursor == busy->last_cursor());
-        await_end(node, *idle);
-        CHECK(idle->close_code == 4401);
-    });
-}
-
 TEST_CASE("a drain says so at a frame boundary, with the cursor; inside a frame it resets; waiting starts are refused") {
     for (const auto format : {WireFormat::websocket_json, WireFormat::sse}) {
         Node node;

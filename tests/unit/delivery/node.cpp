@@ -192,6 +192,7 @@ const json kMapping{{"attributes", {{"id", {{"digest", true}}}, {"source", {{"co
 
 Node::Node(std::size_t shards, ports::UsageRanges ranges) : ranges_(std::move(ranges)) {
     journal->earlier = ranges_.suspense;
+    lease->until_ns = ports::Lease::kAlways;
     siv = openssl::make_siv(as_bytes(std::string(64, 'c')));
     mapping_ = std::make_shared<event::Mapping>(*event::parse_mapping(kMapping, 1));
     consents->set_ready(true);
@@ -223,6 +224,7 @@ Node::Node(std::size_t shards, ports::UsageRanges ranges) : ranges_(std::move(ra
     services.journal = journal;
     services.clock = clock;
     services.metrics = metrics;
+    services.lease = lease;
     services.make_pseudonymiser = [] { return std::make_unique<PlainPseudonymiser>(); };
     services.make_siv = [] { return openssl::make_siv(as_bytes(std::string(64, 'c'))); };
     services.usage_ranges = [this](const ports::UsageOf&) -> Result<ports::UsageRanges> {
@@ -314,6 +316,7 @@ Offset Node::append(std::size_t count, const std::string& who, std::size_t paddi
         text.license = "CC0-1.0";
         text.jurisdiction = "DE";
         text.subject = who;
+        text.expiry = {expiry};
         text.data = R"({"n":)" + std::to_string(next_++) + R"(,"who":")" + who + R"(","mail":"someone@example.org","pad":")" +
                     std::string(padding, 'x') + "\"}";
         items.push_back({{}, make_record(*mapping_, text)});
@@ -342,6 +345,7 @@ app::EpochChange change_of(std::uint64_t epoch, std::shared_ptr<const app::Snaps
 void Node::apply_subject(const std::string& who, const std::function<void()>& on_ack) {
     auto change = change_of(++epoch_, snapshot, true);
     change.subject = subject_key(who);
+    change.consents_until = consents_until;
     bool acknowledged = false;
     delivery->apply(std::move(change), [&] {
         if (on_ack) on_ack();

@@ -136,6 +136,9 @@ class Node {
     std::unique_ptr<ports::Siv> siv;
     std::atomic<bool> hold_ranges{false};  // the ledger does not answer while true
     std::atomic<int> ranges_asked{0};
+    const std::shared_ptr<ports::Lease> lease = std::make_shared<ports::Lease>();
+    std::int64_t expiry = 0;                  // `expirytime` of what is appended; 0: none
+    std::optional<UtcMillis> consents_until;  // what the next change of a subject says of it
 
     struct Handed {
         std::unique_ptr<stream::Transport> connection;
