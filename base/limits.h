@@ -106,6 +106,7 @@ inline constexpr int catalog_statement_timeout_ms = 60'000;
 // Audit
 inline constexpr std::size_t checkpoint_max_bytes = 16 * 1024;         // of a signed note
 inline constexpr std::size_t audit_page_max_bytes = 1024 * 1024;       // read at one time; a longer line is a page of its own
+inline constexpr std::size_t audit_exports_max_per_shard = 8;          // under way at one time, each with a page or two in memory
 inline constexpr std::size_t audit_line_max_bytes = 64 * 1024 * 1024;  // that `licet verify` reads
 
 }  // namespace licet::limits

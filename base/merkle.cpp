@@ -96,48 +96,4 @@ Path consistency_path(std::uint64_t from, std::uint64_t size) {
     return out;
 }
 
-bool verify_inclusion(const Sha256& sha, std::uint64_t index, std::uint64_t size, const Hash& leaf, const std::vector<Hash>& proof,
-                      const Hash& root) {
-    if (index >= size) return false;
-    std::uint64_t fn = index, sn = size - 1;
-    Hash r = leaf;
-    for (const Hash& p : proof) {
-        if (sn == 0) return false;
-        if ((fn & 1) != 0 || fn == sn) {
-            r = node_hash(sha, p, r);
-            while ((fn & 1) == 0 && fn != 0) fn >>= 1, sn >>= 1;
-        } else {
-            r = node_hash(sha, r, p);
-        }
-        fn >>= 1;
-        sn >>= 1;
-    }
-    return sn == 0 && r == root;
-}
-
-bool verify_consistency(const Sha256& sha, std::uint64_t from, std::uint64_t size, const Hash& from_root, const Hash& root,
-                        const std::vector<Hash>& proof) {
-    if (from == 0 || from > size) return false;
-    if (from == size) return proof.empty() && from_root == root;
-    std::vector<Hash> path = proof;
-    if (std::has_single_bit(from)) path.insert(path.begin(), from_root);
-    if (path.empty()) return false;
-    std::uint64_t fn = from - 1, sn = size - 1;
-    while ((fn & 1) != 0) fn >>= 1, sn >>= 1;
-    Hash fr = path.front(), sr = path.front();
-    for (std::size_t i = 1; i < path.size(); ++i) {
-        if (sn == 0) return false;
-        if ((fn & 1) != 0 || fn == sn) {
-            fr = node_hash(sha, path[i], fr);
-            sr = node_hash(sha, path[i], sr);
-            while ((fn & 1) == 0 && fn != 0) fn >>= 1, sn >>= 1;
-        } else {
-            sr = node_hash(sha, sr, path[i]);
-        }
-        fn >>= 1;
-        sn >>= 1;
-    }
-    return sn == 0 && fr == from_root && sr == root;
-}
-
 }  // namespace licet::merkle

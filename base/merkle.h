@@ -1,11 +1,10 @@
 // The Merkle tree of RFC 6962 (section 2; the same as C2SP tlog): roots, stored subtrees, inclusion and consistency proofs. Used by the audit log
-// that grows the tree and by those who check it. Pure; the digest is passed in.
+// that grows the tree, and by `licet verify`. Pure; the digest is passed in.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "base/encoding.h"
@@ -46,7 +45,6 @@ class Frontier {
     void append(const Hash& leaf, std::vector<Node>* completed = nullptr);
     [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
     [[nodiscard]] Hash root() const { return size_ == 0 ? empty_root(sha_) : fold(sha_, hashes_); }
-    [[nodiscard]] const std::vector<Hash>& hashes() const noexcept { return hashes_; }
 
   private:
     Sha256 sha_;
@@ -59,11 +57,5 @@ class Frontier {
 using Path = std::vector<std::vector<NodeId>>;
 [[nodiscard]] Path inclusion_path(std::uint64_t index, std::uint64_t size);
 [[nodiscard]] Path consistency_path(std::uint64_t from, std::uint64_t size);
-
-// RFC 9162 sections 2.1.3.2 and 2.1.4.2.
-[[nodiscard]] bool verify_inclusion(const Sha256& sha, std::uint64_t index, std::uint64_t size, const Hash& leaf, const std::vector<Hash>& proof,
-                                    const Hash& root);
-[[nodiscard]] bool verify_consistency(const Sha256& sha, std::uint64_t from, std::uint64_t size, const Hash& from_root, const Hash& root,
-                                      const std::vector<Hash>& proof);
 
 }  // namespace licet::merkle

@@ -150,8 +150,8 @@ Task<bool> Connection::usage() {
     co_return co_await answer(std::move(response));
 }
 
-// In pieces, each read once the one before was taken: neither side holds the whole. A failure after the head cuts the answer off, which its reader
-// sees by the chunk that is missing, and `licet verify` by the checkpoint.
+// In pieces, each read once the one before was taken: the node never holds the whole. A failure after the head cuts the answer off, which its reader
+// sees by the chunk that is missing.
 Task<bool> Connection::audit_export(std::string_view role) {
     if (auto error = query_only({"after"})) co_return co_await answer(refused(*error));
     auto who = caller();
@@ -159,6 +159,10 @@ Task<bool> Connection::audit_export(std::string_view role) {
     const auto& roles = who->client->roles;
     if (std::find(roles.begin(), roles.end(), role) == roles.end())
         co_return co_await answer(refused({Errc::forbidden, "needs the role " + std::string(role), {}}));
+    if (*shard_.audit_exports >= limits::audit_exports_max_per_shard)
+        co_return co_await answer(refused({Errc::overloaded, "too many exports are under way", {}}));
+    ++*shard_.audit_exports;
+    const std::shared_ptr<void> place(shard_.audit_exports.get(), [count = shard_.audit_exports](void*) { --*count; });
     timer_.cancel();
     auto under_way = std::make_shared<std::shared_ptr<app::AuditExport>>();
     auto next = [&services = shard_.services, under_way, after = target_.query["after"]]() -> Text {

@@ -35,10 +35,11 @@ struct EdgeShard {
     std::weak_ptr<void> owner;  // keeps this alive for connections
     IngestParser ingest;
     Forwarder forwarder;
-    std::shared_ptr<std::size_t> places = std::make_shared<std::size_t>(0);  // connections there are, those delivery has included
-    std::size_t body_bytes = 0;                                              // reserved for request bodies being received
-    std::set<Connection*> connections;                                       // at the edge
-    std::function<void()> emptied;                                           // set when the last of them is waited for
+    std::shared_ptr<std::size_t> places = std::make_shared<std::size_t>(0);         // connections there are, those delivery has included
+    std::shared_ptr<std::size_t> audit_exports = std::make_shared<std::size_t>(0);  // under way
+    std::size_t body_bytes = 0;                                                     // reserved for request bodies being received
+    std::set<Connection*> connections;                                              // at the edge
+    std::function<void()> emptied;                                                  // set when the last of them is waited for
     bool stopping = false;
     std::map<std::pair<std::string, int>, ports::Counter*> responses;  // by route and status class
 };

@@ -5,9 +5,9 @@
 #include <sstream>
 #include <thread>
 
-#include "server/app/audit.h"
 #include "server/app/verify.h"
 #include "tests/integration/database.h"
+#include "tests/support/audit_export.h"
 
 using namespace licet;
 using namespace licet::testing;
@@ -27,17 +27,7 @@ struct Fixture {
     app::Audit audit{log, crypto, "example.org/audit", test_signer()->public_key()};
 
     void change(int n) const { REQUIRE(catalog->put_party({"lab", std::to_string(n), "DE", {}, {}}, kAudit).ok()); }
-    [[nodiscard]] std::string exported(const std::string& after = {}) const {
-        const auto under_way = audit.begin_export(after);
-        REQUIRE(under_way.ok());
-        std::string out;
-        for (;;) {
-            const auto piece = (*under_way)->next();
-            REQUIRE(piece.ok());
-            if (piece->empty()) return out;
-            out += *piece;
-        }
-    }
+    [[nodiscard]] std::string exported(const std::string& after = {}) const { return read_export(audit, after); }
     [[nodiscard]] Result<app::VerifiedAudit> verify(const std::string& text, std::vector<std::string> kept = {}) const {
         std::istringstream in(text);
         return app::verify_audit(in, {{"example.org/audit", test_signer()->public_key()}, std::move(kept)}, *crypto, *verifier);

@@ -1,9 +1,7 @@
 // What an auditor asks for: pages, checkpoints, proofs that verify, exports in pieces.
 #include "server/app/audit.h"
 
-#include <chrono>
-#include <thread>
-
+#include "tests/support/merkle_proofs.h"
 #include "tests/unit/app/fakes.h"
 #include "tests/unit/app/memory_audit.h"
 
@@ -65,11 +63,11 @@ TEST_CASE("audit: proofs verify against the checkpoint that comes with them") {
             const auto now = f.opened((*inclusion)["checkpoint"]);
             CHECK(now.size == static_cast<std::uint64_t>(size));
             const auto leaf = merkle::leaf_hash(f.log->sha, as_bytes(f.log->held[static_cast<std::size_t>(n - 1)]));
-            CHECK(merkle::verify_inclusion(f.log->sha, static_cast<std::uint64_t>(n - 1), now.size, leaf, Fixture::hashes(*inclusion), now.root));
+            CHECK(verify_inclusion(f.log->sha, static_cast<std::uint64_t>(n - 1), now.size, leaf, Fixture::hashes(*inclusion), now.root));
             const auto consistency = f.audit.proof("", std::to_string(n), std::to_string(size));
             REQUIRE(consistency.ok());
             const auto then = f.opened(f.log->checkpoint_of(static_cast<std::uint64_t>(n))->note);
-            CHECK(merkle::verify_consistency(f.log->sha, then.size, now.size, then.root, now.root, Fixture::hashes(*consistency)));
+            CHECK(verify_consistency(f.log->sha, then.size, now.size, then.root, now.root, Fixture::hashes(*consistency)));
         }
     CHECK((*f.audit.proof("1", "", ""))["size"] == 13);
     const auto refused = [&](const char* entry, const char* from, const char* size) { return f.audit.proof(entry, from, size).error().pointer; };

@@ -1,6 +1,8 @@
 // An audit log in memory that seals its lines, grows the tree and signs checkpoints as the real one does. Private to the unit tests.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -15,7 +17,7 @@
 
 namespace licet::testing {
 
-class MemoryAuditLog final : public ports::AuditLog {
+class MemoryAuditLog : public ports::AuditLog {
   public:
     std::shared_ptr<const ports::Crypto> crypto = openssl::make_crypto();
     std::shared_ptr<const ports::Signer> signer = *openssl::make_signer(

@@ -5,7 +5,7 @@
 
 #include <sstream>
 
-#include "server/app/audit.h"
+#include "tests/support/audit_export.h"
 #include "tests/unit/app/memory_audit.h"
 
 using namespace licet;
@@ -34,17 +34,7 @@ struct Log {
             if (std::find(checkpoints.begin(), checkpoints.end(), n) != checkpoints.end()) REQUIRE(log->checkpoint().ok());
         }
     }
-    [[nodiscard]] std::string exported(const std::string& after = {}) const {
-        const auto under_way = audit.begin_export(after);
-        REQUIRE(under_way.ok());
-        std::string out;
-        for (;;) {
-            const auto piece = (*under_way)->next();
-            REQUIRE(piece.ok());
-            if (piece->empty()) return out;
-            out += *piece;
-        }
-    }
+    [[nodiscard]] std::string exported(const std::string& after = {}) const { return read_export(audit, after); }
     [[nodiscard]] Lines export_lines(const std::string& after = {}) const {
         std::istringstream in(exported(after));
         Lines out;

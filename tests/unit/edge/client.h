@@ -20,6 +20,7 @@ namespace edge_test {
 struct Answer {
     int status = 0;  // 0: the connection ended without an answer
     std::string head, body;
+    bool cut = false;  // the body ended before its last chunk
 
     [[nodiscard]] std::string header(std::string_view name) const {
         const auto lower = [](std::string text) {
@@ -78,6 +79,7 @@ class Client {
         out.head = received_.substr(0, end + 2);
         received_.erase(0, end + 4);
         out.status = std::stoi(out.head.substr(9, 3));
+        if (!head_only && out.header("Transfer-Encoding") == "chunked") return out.cut = !receive_chunks(out.body), out;
         const auto length = out.header("Content-Length");
         const std::size_t size = head_only || length.empty() ? 0 : std::stoul(length);
         while (received_.size() < size)
@@ -95,6 +97,19 @@ class Client {
     }
 
   private:
+    bool receive_chunks(std::string& body) {
+        for (;;) {
+            std::size_t line = 0;
+            while ((line = received_.find("\r\n")) == std::string::npos)
+                if (!more()) return false;
+            const std::size_t size = std::stoul(received_, nullptr, 16);
+            while (received_.size() < line + size + 4)
+                if (!more()) return false;
+            body += received_.substr(line + 2, size);
+            received_.erase(0, line + size + 4);
+            if (size == 0) return true;
+        }
+    }
     bool more() {
         char buffer[65536];
         const auto got = connected_ ? ::recv(socket_, buffer, sizeof buffer, 0) : 0;

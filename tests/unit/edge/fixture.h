@@ -45,7 +45,8 @@ inline ports::Configuration configuration() {
                       {},
                       {},
                       {"EUR", "0", "0"}}};
-    out.clients = {client("partner", {"read:*", "write:*"}), client("reader", {"read:wiki"}), client("other", {"read:other"})};
+    out.clients = {client("partner", {"read:*", "write:*"}), client("reader", {"read:wiki"}), client("other", {"read:other"}), client("auditor", {})};
+    out.clients.back().roles = {"auditor"};
     return out;
 }
 
@@ -54,6 +55,7 @@ struct Setup {
     std::shared_ptr<ports::TlsContext> tls;
     std::uint16_t control_port = 1;
     std::function<Result<std::string>(const std::string& party, const std::string& period)> usage;
+    std::function<Result<std::shared_ptr<app::AuditExport>>(const std::string& after)> audit_export;
     std::shared_ptr<const ports::Crypto> crypto = openssl::make_crypto();
     std::size_t shards = 1;
 };
@@ -81,6 +83,7 @@ class EdgeFixture {
         s.usage = [usage = setup.usage](const app::Snapshot&, const std::string& party, const std::string& period) -> Result<std::string> {
             return usage ? usage(party, period) : Result<std::string>(std::string("{}"));
         };
+        s.audit_export = setup.audit_export;
         s.not_ready = [this]() -> std::optional<std::string> { return ready ? std::nullopt : std::optional<std::string>("not yet"); };
         std::vector<boost::asio::io_context*> ios;
         for (std::size_t i = 0; i < setup.shards; ++i) shards_.push_back(std::make_unique<Shard>());
