@@ -80,6 +80,18 @@ inline constexpr std::size_t simulation_decisions_max = 500'000;  // events time
 inline constexpr std::size_t shadow_tallies_max = 4096;
 inline constexpr std::size_t simulation_samples_max = 20;  // per contract
 
+// Consents
+inline constexpr std::size_t subject_id_max_bytes = 1024;
+inline constexpr std::size_t consent_recipients_max = 4096;  // parties and categories that consents of a region name
+inline constexpr std::size_t consent_record_recipients_max = 16;
+inline constexpr std::size_t consent_evidence_max_bytes = 16 * 1024;
+inline constexpr std::size_t consent_history_page_max = 1000;
+inline constexpr std::size_t consent_import_body_max_bytes = 4ull * 1024 * 1024 * 1024;  // streamed, never held
+inline constexpr std::size_t consent_import_part_max_bytes = 2 * 1024 * 1024;
+inline constexpr std::size_t consent_import_part_max_records = 10'000;
+inline constexpr int subject_token_lifetime_max_s = 3600;
+inline constexpr int subject_token_lifetime_default_s = 900;
+
 // Queues
 inline constexpr std::size_t log_writer_queue_max_batches = 4096;
 inline constexpr std::size_t log_writer_queue_max_bytes = 256ull * 1024 * 1024;

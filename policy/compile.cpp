@@ -49,6 +49,10 @@ std::string view_key(const CompiledProgram& p) {
     add(key, party ? std::string_view(e.party) : std::string_view{});
     if (party)
         for (const auto& c : e.party_collections) add(key, c);
+    // Consents may tell these recipients apart.
+    add(key, std::to_string(p.uses_consent ? e.consent_recipients.size() : 0));
+    if (p.uses_consent)
+        for (const RecipientNo recipient : e.consent_recipients) add(key, std::to_string(recipient));
     add(key, std::to_string(p.mappings.size()));
     add(key, std::to_string(p.vocabulary->licence_revision()));
     return key;

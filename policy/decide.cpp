@@ -136,7 +136,7 @@ class ViewDecider final : public Decider {
     }
     [[nodiscard]] std::uint32_t consent_state(const SubjectKey& subject, UtcMillis now) const noexcept {
         if (!consents_.ready() || purposes_ == 0) return all(2);
-        const PurposeSet valid = consents_.valid_purposes(subject, now);
+        const PurposeSet valid = consented_purposes(consents_, subject, program_->entitlement.consent_recipients, now);
         std::uint32_t bits = 0;
         for (std::size_t i = 0; i < purposes_; ++i) bits |= (valid.has(purpose_[i]) ? 1u : 0u) << (2 * i);
         return bits;

@@ -18,6 +18,7 @@
 #include "event/mapping.h"
 #include "event/record.h"
 #include "policy/consent_index.h"
+#include "policy/consent_recipients.h"
 #include "policy/document.h"
 #include "policy/vocabulary.h"
 
@@ -34,7 +35,9 @@ struct Entitlement {
     std::vector<std::string> transfer_tools;    // GDPR Art. 46 terms on the contract
     std::vector<std::string> adequacy_schemes;  // certifications the recipient holds
     std::string pseudonym_scope;                // "contract" (default) or a shared scope's name
-    std::string action;                         // ODRL action asked for; empty: stream, which is what delivery is
+    // Numbers under which consents name the party or a collection of it (consent_recipients.h), ascending.
+    std::vector<RecipientNo> consent_recipients;
+    std::string action;  // ODRL action asked for; empty: stream, which is what delivery is
 };
 
 // Why an event was withheld, or delivered. Stable names are public (reason_name).

@@ -129,7 +129,7 @@ json explain(const Program& program, const event::StoredEvent& event, const Cons
     if (mapping == nullptr) return out;
 
     const Facts facts = facts_of(event, *mapping, now);
-    const PurposeSet valid = consents.valid_purposes(event.subject(), now);
+    const PurposeSet valid = consented_purposes(consents, event.subject(), p.entitlement.consent_recipients, now);
     std::vector<Ternary> consent;
     json purposes = json::array();
     const std::size_t count = std::max<std::size_t>(p.purposes.size(), 1);

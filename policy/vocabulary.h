@@ -33,6 +33,9 @@ class PurposeSet {
     void add_all(const PurposeSet& other) noexcept {
         for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
     }
+    void remove_all(const PurposeSet& other) noexcept {
+        for (std::size_t i = 0; i < words_.size(); ++i) words_[i] &= ~other.words_[i];
+    }
     [[nodiscard]] bool empty() const noexcept {
         for (auto w : words_)
             if (w) return false;

@@ -10,9 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "server/app/consent_documents.h"
 #include "server/app/governance.h"
 #include "server/app/tokens.h"
 #include "server/ports/catalog.h"
+#include "server/ports/consents.h"
 #include "server/ports/event_log.h"
 
 namespace licet::app {
@@ -22,6 +24,7 @@ struct Actor {
     std::string party;
     std::vector<std::string> roles;
     std::optional<std::uint64_t> only_at = {};  // see ports::AuditEntry
+    std::optional<SubjectToken> subject = {};   // a person acting for themselves through this client
 };
 
 // Whether the pointers of mistakes start with the number of the record.
@@ -36,6 +39,8 @@ class Admin {
   public:
     struct Parts {
         std::shared_ptr<ports::Catalog> catalog;
+        std::shared_ptr<ports::ConsentRegistry> registry;
+        std::shared_ptr<const Tokens> tokens;
         std::shared_ptr<Governance> governance;
         std::shared_ptr<ports::EventLog> log;
         std::shared_ptr<const ports::Crypto> crypto;
@@ -93,6 +98,21 @@ class Admin {
     [[nodiscard]] Result<Reply> record_consents(const Actor& actor, const std::vector<json>& records, Numbered numbered = Numbered::no);
     [[nodiscard]] Result<Reply> withdraw_consent(const Actor& actor, const json& body);
     [[nodiscard]] Result<Reply> query_consent(const Actor& actor, const json& body);
+    [[nodiscard]] Result<Reply> consent_history(const Actor& actor, const json& body);
+    // Bulk import: parts of NDJSON, each one transaction and one epoch, in order, each once whatever is repeated.
+    [[nodiscard]] Result<Reply> begin_import(const Actor& actor, const std::string& name);
+    [[nodiscard]] Result<Reply> import_part(const Actor& actor, const std::string& name, std::string_view number, std::string_view lines,
+                                            const Result<std::vector<json>>& records);
+    [[nodiscard]] Result<Reply> complete_import(const Actor& actor, const std::string& name);
+    [[nodiscard]] Result<Reply> get_import(const std::string& name) const;
+    [[nodiscard]] Result<Reply> list_imports() const;
+    // Tokens with which a person, through an app, sees and changes their own consents.
+    [[nodiscard]] Result<Reply> issue_subject_token(const Actor& actor, const json& body);
+    [[nodiscard]] Result<Reply> revoke_subject_tokens(const Actor& actor, const json& body);
+    [[nodiscard]] Result<Reply> my_consents(const Actor& actor);
+    [[nodiscard]] Result<Reply> my_history(const Actor& actor, std::string_view after);
+    [[nodiscard]] Result<Reply> record_mine(const Actor& actor, const json& body);
+    [[nodiscard]] Result<Reply> withdraw_mine(const Actor& actor, const json& body);
 
     struct ExplainQuery {
         std::string product, contract, offset, cursor, source, event;
@@ -108,7 +128,15 @@ class Admin {
     [[nodiscard]] std::optional<Error> only_where_authored() const;
     // Waits for the barrier and answers with `body` and the epoch.
     [[nodiscard]] Result<Reply> held(const Result<ports::Changed>& changed, json body, int status = 200);
-    [[nodiscard]] Result<std::vector<ports::ConsentRow>> consent_rows(const json& record, const std::string& at) const;
+    [[nodiscard]] ConsentContext consent_context(const std::shared_ptr<const Snapshot>& snapshot, const Actor* own) const;
+    [[nodiscard]] Result<std::vector<ports::ConsentEvent>> numbered(std::vector<ConsentDraft> drafts) const;
+    [[nodiscard]] Result<std::vector<ports::ConsentEvent>> read_events(const std::vector<json>& records, Numbered numbered, std::uint64_t first,
+                                                                       const Actor* own) const;
+    [[nodiscard]] Result<Reply> withdraw(const Actor& actor, const json& body, bool own);
+    [[nodiscard]] Result<json> what_holds(const SubjectKey& key) const;
+    [[nodiscard]] Result<Reply> history_of(const SubjectKey& key, std::uint64_t after, std::size_t limit) const;
+    // Who the token speaks for, unless it was revoked.
+    [[nodiscard]] Result<SubjectKey> still_good(const Actor& actor) const;
     [[nodiscard]] Result<std::shared_ptr<const Snapshot>> snapshot_with(const Snapshot& snapshot, const std::string& name, const json* document,
                                                                         std::uint64_t version) const;
     [[nodiscard]] Result<Offset> find_event(const ProductEntry& product, const ExplainQuery& query) const;

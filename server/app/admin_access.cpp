@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 7> kRoles{"admin", "policy", "dpo", "finance", "auditor", "producer", "partner"};
+constexpr std::array<std::string_view, 8> kRoles{"admin", "policy", "dpo", "finance", "auditor", "producer", "partner", "app"};
 
 bool valid_scope(std::string_view scope) {
     const auto colon = scope.find(':');
@@ -35,7 +35,7 @@ Result<Reply> Admin::create_client(const Actor& actor, const json& body) {
     client.scopes = fields.texts("scopes", 64);
     for (std::size_t i = 0; i < client.roles.size(); ++i)
         if (std::find(kRoles.begin(), kRoles.end(), client.roles[i]) == kRoles.end())
-            fields.fail("roles/" + std::to_string(i), "expected admin, policy, dpo, finance, auditor, producer or partner");
+            fields.fail("roles/" + std::to_string(i), "expected admin, policy, dpo, finance, auditor, producer, partner or app");
     for (std::size_t i = 0; i < client.scopes.size(); ++i)
         if (!valid_scope(client.scopes[i])) fields.fail("scopes/" + std::to_string(i), "expected read:PRODUCT or write:PRODUCT");
     if (fields.ok() && now()->party(client.party) == nullptr) fields.fail("party", "no such party");

@@ -62,7 +62,7 @@ Status Admin::recall_consents(policy::ConsentIndex& index, const SubjectKey& sub
     std::vector<HeldConsent> held;
     for (const auto& row : consents->rows)
         if (const auto one = held_consent(row, *parts_.vocabulary)) held.push_back(*one);
-    if (!held.empty()) index.set(subject, valid_purposes(held, *parts_.vocabulary, at));
+    if (!held.empty()) put_consents(index, subject, held, *parts_.vocabulary, at);
     index.set_revision(consents->revision);
     index.set_ready(true);
     return success();

@@ -1,6 +1,7 @@
 #include "server/app/consents.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 namespace licet::app {
@@ -9,35 +10,61 @@ std::optional<HeldConsent> held_consent(const ports::ConsentRow& row, const poli
     const auto purpose = vocabulary.purpose(row.purpose);
     if (!purpose) return std::nullopt;
     const bool valid = row.status == "given" || row.status == "renewed";
-    HeldConsent out{*purpose, valid, row.valid_until, {row.revision, row.position}, std::nullopt};
+    HeldConsent out{*purpose, valid, row.valid_until, {row.revision, row.position}, std::nullopt, row.recipient};
     if (row.withdrawn_revision != 0) out.withdrawn = {row.withdrawn_revision, row.withdrawn_position};
     if (!valid) out.withdrawn = out.given;
     return out;
 }
 
-policy::PurposeSet valid_purposes(std::span<const HeldConsent> all, const policy::Vocabulary& vocabulary, UtcMillis now) {
+ForRecipient purposes_for(policy::RecipientNo recipient, std::span<const HeldConsent> all, const policy::Vocabulary& vocabulary, UtcMillis now) {
     struct Step {
         HeldConsent::Order order;
-        bool gives;
+        bool gives, named;
         policy::PurposeId purpose;
     };
     std::vector<Step> steps;
     for (const auto& held : all) {
-        if (held.withdrawn) steps.push_back({*held.withdrawn, false, held.purpose});
+        if (held.recipient != 0 && held.recipient != recipient) continue;
+        const bool named = held.recipient != 0;
+        if (held.withdrawn) steps.push_back({*held.withdrawn, false, named, held.purpose});
         // One that ran out gives nothing, and takes nothing that another consent gives.
-        if (held.valid && (held.valid_until.value == 0 || now < held.valid_until)) steps.push_back({held.given, true, held.purpose});
+        if (held.valid && (held.valid_until.value == 0 || now < held.valid_until)) steps.push_back({held.given, true, named, held.purpose});
     }
     std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.order < b.order; });
-    policy::PurposeSet valid;
+    ForRecipient out;
     for (const auto& step : steps) {
-        const auto &below = vocabulary.at_or_below(step.purpose), &above = vocabulary.at_or_above(step.purpose);
-        if (step.gives)
-            valid.add_all(below);
-        else
-            for (std::uint16_t p = 0; p < policy::PurposeSet::capacity; ++p)
-                if (below.has({p}) || above.has({p})) valid.remove({p});
+        const auto& below = vocabulary.at_or_below(step.purpose);
+        if (step.gives) {
+            out.given.add_all(below);
+            out.withdrawn.remove_all(below);
+            continue;
+        }
+        policy::PurposeSet taken = below;
+        taken.add_all(vocabulary.at_or_above(step.purpose));
+        out.given.remove_all(taken);
+        if (step.named) out.withdrawn.add_all(taken);
     }
-    return valid;
+    return out;
+}
+
+policy::PurposeSet valid_purposes(std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary, UtcMillis now) {
+    return purposes_for(0, held, vocabulary, now).given;
+}
+
+void put_consents(policy::ConsentIndex& index, const SubjectKey& subject, std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary,
+                  UtcMillis now) {
+    std::set<policy::RecipientNo> named;
+    for (const auto& h : held)
+        if (h.recipient != 0) named.insert(h.recipient);
+    const auto everybody = valid_purposes(held, vocabulary, now);
+    if (named.empty()) return index.set(subject, everybody);
+    std::vector<std::pair<SubjectKey, policy::PurposeSet>> entries{{subject, everybody}};
+    for (const auto recipient : named) {
+        const auto purposes = purposes_for(recipient, held, vocabulary, now);
+        entries.emplace_back(policy::key_for_recipient(subject, recipient, policy::Restriction::given), purposes.given);
+        entries.emplace_back(policy::key_for_recipient(subject, recipient, policy::Restriction::withdrawn), purposes.withdrawn);
+    }
+    index.set_related(entries);
 }
 
 }  // namespace licet::app

@@ -6,12 +6,13 @@
 #include <span>
 #include <utility>
 
+#include "policy/consent_recipients.h"
 #include "policy/vocabulary.h"
 #include "server/ports/catalog.h"
 
 namespace licet::app {
 
-// What is recorded of one subject and purpose: the last consent, if that is the last word, and the last withdrawal.
+// What is recorded of one subject, purpose and recipient: the last consent, if that is the last word, and the last withdrawal.
 struct HeldConsent {
     using Order = std::pair<std::uint64_t, std::uint64_t>;  // revision, position
     policy::PurposeId purpose;
@@ -19,6 +20,7 @@ struct HeldConsent {
     UtcMillis valid_until;
     Order given;
     std::optional<Order> withdrawn;
+    policy::RecipientNo recipient = 0;  // 0: every recipient
 };
 
 // Nothing for a purpose this build does not know: it is consented to by nobody.
@@ -26,6 +28,19 @@ struct HeldConsent {
 
 // Of all that is held of one subject. In the order they were recorded: consent for P covers what is below P; a withdrawal of P takes what is below P
 // and, because consent above P would still cover it, what is above. What a withdrawal took only a later consent gives back.
+// For those that no consent of the subject names as a recipient.
 [[nodiscard]] policy::PurposeSet valid_purposes(std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary, UtcMillis now);
+
+// The same for one recipient: of the records that name it and those that name none. `withdrawn`: what a withdrawal that names it took, until a
+// consent that names it, or none, gives it back.
+struct ForRecipient {
+    policy::PurposeSet given, withdrawn;
+};
+[[nodiscard]] ForRecipient purposes_for(policy::RecipientNo recipient, std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary,
+                                        UtcMillis now);
+
+// Writes what is held of a subject into the index: one entry, and two for each recipient that it names, together.
+void put_consents(policy::ConsentIndex& index, const SubjectKey& subject, std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary,
+                  UtcMillis now);
 
 }  // namespace licet::app

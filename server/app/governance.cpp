@@ -37,20 +37,24 @@ Status Governance::load() {
     if (!revision) return revision.error();
     revision_ = *revision;
     const UtcMillis now = parts_.clock->utc_now();
-    for (const auto& subject : subjects) index_->set(subject, valid_purposes(subject, now));
+    for (const auto& subject : subjects) index(subject, now);
     index_->set_revision(revision_);
     index_->set_ready(true);
     // Read after the consents: the epoch it names may be ahead of them for a moment, which the next refresh mends before anything is acknowledged.
-    const auto configuration = parts_.catalog->configuration();
+    auto configuration = parts_.catalog->configuration();
     if (!configuration) return configuration.error();
-    auto epochs_before = configuration->epochs;
+    const auto epochs_before = configuration->epochs;
     if (auto rest = parts_.catalog->consents_after(revision_); rest) {
         for (const auto& row : *rest) {
             take(row);
-            index_->set(row.subject, valid_purposes(row.subject, now));
+            index(row.subject, now);
             revision_ = std::max(revision_, row.revision);
         }
         index_->set_revision(revision_);
+        // Consents may name recipients the configuration was read before: those are of this region, and it claims no later epoch.
+        if (!rest->empty()) configuration = parts_.catalog->configuration();
+        if (!configuration) return configuration.error();
+        configuration->epochs = epochs_before;
     } else {
         return rest.error();
     }
@@ -102,7 +106,9 @@ Status Governance::refresh() {
     // All is read before any of it is taken: a change taken in part would be forgotten by the next attempt.
     const auto rows = parts_.catalog->consents_after(revision_);
     if (!rows) return rows.error();
-    const bool configured = epochs->global != current->global_epoch;
+    // A recipient that no consent named before may tell contracts apart that shared their rights until now.
+    const bool recipients = std::any_of(rows->begin(), rows->end(), [&](const auto& row) { return !current->knows_recipient(row.recipient); });
+    const bool configured = recipients || epochs->global != current->global_epoch;
     std::shared_ptr<const Snapshot> next;
     if (configured) {
         auto configuration = parts_.catalog->configuration();
@@ -124,7 +130,7 @@ Status Governance::refresh() {
     }
     if (plane_) plane_->consents_end_at(next_end());
     const UtcMillis now = parts_.clock->utc_now();
-    for (const auto& subject : subjects) index_->set(subject, valid_purposes(subject, now));
+    for (const auto& subject : subjects) index(subject, now);
     index_->set_revision(revision_);
     const auto epoch = next->epoch;
     snapshot_.store(std::move(next));
@@ -165,14 +171,13 @@ void Governance::take(const ports::ConsentRow& row) {
     const auto next = held_consent(row, *parts_.vocabulary);
     if (!next) return;
     auto& held = registry_[row.subject];
-    std::erase_if(held, [&](const HeldConsent& h) { return h.purpose == next->purpose; });
+    std::erase_if(held, [&](const HeldConsent& h) { return h.purpose == next->purpose && h.recipient == next->recipient; });
     held.push_back(*next);
     if (row.valid_until.value != 0) expiries_.emplace(row.valid_until.value, row.subject);
 }
 
-policy::PurposeSet Governance::valid_purposes(const SubjectKey& subject, UtcMillis now) const {
-    const auto at = registry_.find(subject);
-    return at == registry_.end() ? policy::PurposeSet{} : app::valid_purposes(at->second, *parts_.vocabulary, now);
+void Governance::index(const SubjectKey& subject, UtcMillis now) {
+    if (const auto at = registry_.find(subject); at != registry_.end()) put_consents(*index_, subject, at->second, *parts_.vocabulary, now);
 }
 
 void Governance::expire_loop() {
@@ -184,7 +189,7 @@ void Governance::expire_loop() {
             due.push_back(expiries_.top().second);
             expiries_.pop();
         }
-        for (const auto& subject : due) index_->set(subject, valid_purposes(subject, {now}));
+        for (const auto& subject : due) index(subject, {now});
         if (!due.empty()) give(snapshot()->epoch, due, false);
         const auto wait = expiries_.empty() ? kClockLookMs : std::clamp<std::int64_t>(expiries_.top().first - now, 1, kClockLookMs);
         expiry_changed_.wait_for(lock, std::chrono::milliseconds(wait));

@@ -55,7 +55,7 @@ class Governance {
 
   private:
     void take(const ports::ConsentRow& row);
-    [[nodiscard]] policy::PurposeSet valid_purposes(const SubjectKey& subject, UtcMillis now) const;
+    void index(const SubjectKey& subject, UtcMillis now);
     void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration);
     [[nodiscard]] UtcMillis next_end() const;  // of a consent; 0: none will
     void expire_loop();

@@ -29,7 +29,8 @@ json policy_findings(const policy::PolicyDocument& document, const std::string& 
         const auto party =
             std::find_if(configuration.parties.begin(), configuration.parties.end(), [&](const ports::Party& p) { return p.name == contract.party; });
         if (contract.state != ports::ContractState::active || party == configuration.parties.end()) continue;
-        for (const auto& product : contract.products) contracts.push_back(entitlement_of(contract, *party, product));
+        for (const auto& product : contract.products)
+            contracts.push_back(entitlement_of(contract, *party, product, configuration.consent_recipients));
     }
     std::vector<policy::FindingContext::ProductMapping> mappings;
     for (const auto& product : configuration.products) {

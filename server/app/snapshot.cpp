@@ -44,6 +44,10 @@ std::vector<std::string> Snapshot::contracts_on(std::string_view product) const 
     return out;
 }
 const ports::Client* Snapshot::client(std::string_view id) const { return find_in(clients_, std::string(id)); }
+bool Snapshot::knows_recipient(policy::RecipientNo no) const {
+    return no == 0 || std::binary_search(consent_recipients_.begin(), consent_recipients_.end(), ports::ConsentRecipient{no, {}},
+                                         [](const auto& a, const auto& b) { return a.no < b.no; });
+}
 const ports::Region* Snapshot::region_named(std::string_view name) const {
     const auto at = std::find_if(regions_.begin(), regions_.end(), [&](const ports::Region& r) { return r.name == name; });
     return at == regions_.end() ? nullptr : &*at;
@@ -83,16 +87,24 @@ std::shared_ptr<const Snapshot> at_epoch(const Snapshot& snapshot, GovernanceEpo
     return out;
 }
 
-policy::Entitlement entitlement_of(const ports::Contract& contract, const ports::Party& party, const std::string& product) {
-    return {product,
-            contract.name,
-            party.name,
-            party.collections,
-            party.country,
-            contract.purposes,
-            contract.transfer_tools,
-            party.adequacy_schemes,
-            contract.pseudonym_scope};
+policy::Entitlement entitlement_of(const ports::Contract& contract, const ports::Party& party, const std::string& product,
+                                   std::span<const ports::ConsentRecipient> recipients) {
+    policy::Entitlement out{product,
+                            contract.name,
+                            party.name,
+                            party.collections,
+                            party.country,
+                            contract.purposes,
+                            contract.transfer_tools,
+                            party.adequacy_schemes,
+                            contract.pseudonym_scope};
+    for (const auto& recipient : recipients) {
+        const bool named = recipient.name == "party:" + party.name ||
+                           std::any_of(party.collections.begin(), party.collections.end(),
+                                       [&](const std::string& collection) { return recipient.name == "category:" + collection; });
+        if (named) out.consent_recipients.push_back(recipient.no);
+    }
+    return out;
 }
 
 }  // namespace licet::app

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -40,6 +41,9 @@ class Snapshot {
     [[nodiscard]] std::vector<std::string> contracts_on(std::string_view product) const;  // their names, sorted
     [[nodiscard]] const ports::Client* client(std::string_view id) const;
     [[nodiscard]] const ports::Region* region_named(std::string_view name) const;
+    // Recipients that consents of the region name.
+    [[nodiscard]] const std::vector<ports::ConsentRecipient>& consent_recipients() const { return consent_recipients_; }
+    [[nodiscard]] bool knows_recipient(policy::RecipientNo no) const;
     [[nodiscard]] const std::vector<ports::Region>& regions() const { return regions_; }
     // The tables of this build and the licences of this configuration.
     [[nodiscard]] const std::shared_ptr<const policy::Vocabulary>& vocabulary() const { return vocabulary_; }
@@ -61,6 +65,7 @@ class Snapshot {
     friend class SnapshotBuilder;
     static std::uint64_t program_key(ContractNo contract, ProductNo product) { return std::uint64_t{contract.value} << 32 | product.value; }
     std::vector<ports::Region> regions_;
+    std::vector<ports::ConsentRecipient> consent_recipients_;  // by number
     std::shared_ptr<const policy::Vocabulary> vocabulary_;
     std::unordered_map<std::string, std::shared_ptr<const ProductEntry>> products_;
     std::unordered_map<ProductNo, std::shared_ptr<const ProductEntry>> products_by_no_;
@@ -96,7 +101,8 @@ class Snapshot {
 // The same configuration at a later epoch of the region's own data.
 [[nodiscard]] std::shared_ptr<const Snapshot> at_epoch(const Snapshot& snapshot, GovernanceEpoch epoch);
 
-// The entitlement a contract gives its party for one product.
-[[nodiscard]] policy::Entitlement entitlement_of(const ports::Contract& contract, const ports::Party& party, const std::string& product);
+// The entitlement a contract gives its party for one product. `recipients`: those that consents name.
+[[nodiscard]] policy::Entitlement entitlement_of(const ports::Contract& contract, const ports::Party& party, const std::string& product,
+                                                 std::span<const ports::ConsentRecipient> recipients);
 
 }  // namespace licet::app

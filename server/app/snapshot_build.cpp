@@ -37,8 +37,8 @@ auto members(const ports::Licence& l) {
     return std::tie(name, title, version, permits, requires_, prohibits);
 }
 auto members(const policy::Entitlement& e) {
-    const auto& [product, contract, party, collections, country, purposes, tools, schemes, scope, action] = e;
-    return std::tie(product, contract, party, collections, country, purposes, tools, schemes, scope, action);
+    const auto& [product, contract, party, collections, country, purposes, tools, schemes, scope, recipients, action] = e;
+    return std::tie(product, contract, party, collections, country, purposes, tools, schemes, scope, recipients, action);
 }
 bool same(const std::vector<ports::Licence>& a, const std::vector<ports::Licence>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return members(x) == members(y); });
@@ -65,6 +65,8 @@ class SnapshotBuilder {
         out_->region = std::move(region);
         out_->consents = std::move(consents);
         out_->regions_ = configuration_.regions;
+        out_->consent_recipients_ = configuration_.consent_recipients;
+        std::sort(out_->consent_recipients_.begin(), out_->consent_recipients_.end(), [](const auto& a, const auto& b) { return a.no < b.no; });
         for (const auto& p : configuration_.parties) out_->parties_.emplace(p.name, p);
         for (const auto& c : configuration_.clients) out_->clients_.emplace(c.id, c);
         for (const auto& p : configuration_.products) add_product(p);
@@ -185,7 +187,7 @@ class SnapshotBuilder {
     std::shared_ptr<const Snapshot::Compiled> compiled(const ports::Contract& contract, const ports::Party* party, const ProductEntry& product) {
         if (party == nullptr) return failed({Errc::internal, "the contract's party is unknown", {}});
         if (policy_error_) return failed(*policy_error_);
-        auto who = entitlement_of(contract, *party, product.product.name);
+        auto who = entitlement_of(contract, *party, product.product.name, out_->consent_recipients_);
         const auto before = taken_over(contract, product, who);
         const bool keep = before != nullptr && before->program.ok() && changed_ && !touched_by(*changed_, who);
         const bool keep_shadow = before != nullptr && before->shadow != nullptr && shadow_changed_ && !touched_by(*shadow_changed_, who);

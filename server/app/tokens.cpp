@@ -1,6 +1,7 @@
 #include "server/app/tokens.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -9,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kAudience = "licet";
+constexpr std::string_view kAudience = "licet", kSubjectAudience = "licet/me";
 
 std::vector<std::string> split(std::string_view text) {
     std::vector<std::string> out;
@@ -56,20 +57,32 @@ Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view 
     for (const auto& s : out.scopes) joined += (joined.empty() ? "" : " ") + s;
     // To the millisecond (RFC 7519 section 2 allows it), and never before the last revocation: the next one revokes whatever was issued until then.
     const UtcMillis issued = std::max(clock_->utc_now(), client->tokens_valid_from);
+    out.token = sealed({{"aud", kAudience}, {"sub", id}, {"client_id", id}, {"scope", joined}}, issued, issued.value / 1000 + kLifetimeSeconds);
+    return out;
+}
+
+std::string Tokens::issue_subject(const Snapshot& snapshot, std::string_view id, const SubjectKey& subject, std::string_view controller,
+                                  int lifetime_s, UtcMillis not_before) const {
+    const ports::Client* client = snapshot.client(id);
+    const UtcMillis issued = std::max({clock_->utc_now(), client != nullptr ? client->tokens_valid_from : UtcMillis{}, not_before});
+    return sealed({{"aud", kSubjectAudience},
+                   {"sub", hex(Bytes(subject.bytes.data(), subject.bytes.size()))},
+                   {"client_id", id},
+                   {"licet_controller", controller},
+                   {"scope", "consents:self"}},
+                  issued, issued.value / 1000 + lifetime_s);
+}
+
+std::string Tokens::sealed(json claims, UtcMillis issued, std::int64_t expires_s) const {
     std::array<std::uint8_t, 16> unique{};
     crypto_->random(unique);
     const json header{{"typ", "at+jwt"}, {"alg", "EdDSA"}};
-    const json claims{{"iss", issuer_},
-                      {"aud", kAudience},
-                      {"sub", id},
-                      {"client_id", id},
-                      {"iat", static_cast<double>(issued.value) / 1000},
-                      {"exp", issued.value / 1000 + kLifetimeSeconds},
-                      {"jti", hex(unique)},
-                      {"scope", joined}};
-    out.token = base64url(as_bytes(header.dump())) + "." + base64url(as_bytes(claims.dump()));
-    out.token += "." + base64url(signer_->sign(as_bytes(out.token)));
-    return out;
+    claims["iss"] = issuer_;
+    claims["iat"] = static_cast<double>(issued.value) / 1000;
+    claims["exp"] = expires_s;
+    claims["jti"] = hex(unique);
+    std::string out = base64url(as_bytes(header.dump())) + "." + base64url(as_bytes(claims.dump()));
+    return out + "." + base64url(signer_->sign(as_bytes(out)));
 }
 
 Result<Token> Tokens::check(const Snapshot& snapshot, std::string_view token) const {
@@ -86,7 +99,21 @@ Status Tokens::good(const Snapshot& snapshot, const Token& token) const {
     return success();
 }
 
-Result<Token> Tokens::read(std::string_view token) const {
+namespace {
+
+std::string text(const json& object, const char* key) {
+    return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
+}
+Token token_of(const json& claims) {
+    return {text(claims, "client_id"),
+            {std::llround(claims["iat"].get<double>() * 1000)},
+            {claims["exp"].get<std::int64_t>() * 1000},
+            split(text(claims, "scope"))};
+}
+
+}  // namespace
+
+Result<json> Tokens::claims_of(std::string_view token, std::string_view audience) const {
     const auto first = token.find('.'), last = token.rfind('.');
     if (first == std::string_view::npos || first == last || token.size() > 8192) return refused("not an access token");
     const auto signature = parse_base64url(token.substr(last + 1));
@@ -94,18 +121,47 @@ Result<Token> Tokens::read(std::string_view token) const {
         return refused("the token's signature does not verify");
     const auto header_text = parse_base64url(token.substr(0, first)), claims_text = parse_base64url(token.substr(first + 1, last - first - 1));
     if (!header_text || !claims_text) return refused("not an access token");
-    const json header = json::parse(*header_text, nullptr, false), claims = json::parse(*claims_text, nullptr, false);
-    const auto text = [](const json& object, const char* key) {
-        return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
-    };
+    const json header = json::parse(*header_text, nullptr, false);
+    json claims = json::parse(*claims_text, nullptr, false);
     if (text(header, "typ") != "at+jwt" || text(header, "alg") != "EdDSA") return refused("not an access token of this server");
-    if (text(claims, "iss") != issuer_ || text(claims, "aud") != kAudience) return refused("the token is for another server");
+    if (text(claims, "iss") != issuer_ || text(claims, "aud") != audience) return refused("the token is for another server or another use");
     if (!claims.contains("iat") || !claims["iat"].is_number() || !claims.contains("exp") || !claims["exp"].is_number_integer())
         return refused("the token lacks its times");
-    return Token{text(claims, "client_id"),
-                 {std::llround(claims["iat"].get<double>() * 1000)},
-                 {claims["exp"].get<std::int64_t>() * 1000},
-                 split(text(claims, "scope"))};
+    return claims;
+}
+
+Result<Token> Tokens::read(std::string_view token) const {
+    const auto claims = claims_of(token, kAudience);
+    if (!claims) return claims.error();
+    return token_of(*claims);
+}
+
+Result<SubjectToken> Tokens::read_subject(std::string_view token) const {
+    const auto claims = claims_of(token, kSubjectAudience);
+    if (!claims) return claims.error();
+    SubjectToken out{token_of(*claims), {}, text(*claims, "licet_controller")};
+    const auto subject = parse_hex(text(*claims, "sub"));
+    if (!subject || subject->size() != out.subject.bytes.size() || out.controller.empty()) return refused("not a token of a data subject");
+    std::copy(subject->begin(), subject->end(), out.subject.bytes.begin());
+    return out;
+}
+
+std::string forwarded(const SubjectToken& token) {
+    return hex(Bytes(token.subject.bytes.data(), token.subject.bytes.size())) + " " + std::to_string(token.token.issued_at.value) + " " +
+           token.controller;
+}
+std::optional<SubjectToken> forwarded_subject(std::string_view text) {
+    const auto parts = split(text);
+    SubjectToken out;
+    if (parts.size() != 3) return std::nullopt;
+    const auto subject = parse_hex(parts[0]);
+    const auto* end = parts[1].data() + parts[1].size();
+    const auto read = std::from_chars(parts[1].data(), end, out.token.issued_at.value);
+    if (!subject || subject->size() != out.subject.bytes.size() || read.ec != std::errc{} || read.ptr != end || !valid_slug(parts[2]))
+        return std::nullopt;
+    std::copy(subject->begin(), subject->end(), out.subject.bytes.begin());
+    out.controller = parts[2];
+    return out;
 }
 
 std::string secret_hash(const ports::Crypto& crypto, std::string_view salt_hex, std::string_view secret) {

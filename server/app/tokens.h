@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,13 @@ struct Token {
     [[nodiscard]] bool allows(std::string_view verb, std::string_view product) const;
 };
 
+// What a subject's token says: who may act for themselves, to which controller, through which client.
+struct SubjectToken {
+    Token token;
+    SubjectKey subject;
+    std::string controller;
+};
+
 class Tokens {
   public:
     static constexpr int kLifetimeSeconds = 3600;
@@ -36,6 +45,12 @@ class Tokens {
     // `scope`: space-separated, a subset of the client's; empty: all of them. Errors: invalid_client (also for a revoked client), insufficient_scope.
     [[nodiscard]] Result<Issued> issue(const Snapshot& snapshot, std::string_view client, std::string_view secret, std::string_view scope) const;
 
+    // A token for one data subject, of whom it holds a keyed digest only; good for nothing but their own consents. Not dated before `not_before`.
+    [[nodiscard]] std::string issue_subject(const Snapshot& snapshot, std::string_view client, const SubjectKey& subject, std::string_view controller,
+                                            int lifetime_s, UtcMillis not_before) const;
+    // The counterpart of read(): each refuses the other's tokens. Whether it is still good: good(), and the registry of consents.
+    [[nodiscard]] Result<SubjectToken> read_subject(std::string_view token) const;
+
     // What the token says, if this server signed it: signature, type, issuer, audience. Stays true; whether it is still good does not. Error:
     // invalid_token.
     [[nodiscard]] Result<Token> read(std::string_view token) const;
@@ -45,12 +60,19 @@ class Tokens {
     [[nodiscard]] Result<Token> check(const Snapshot& snapshot, std::string_view token) const;
 
   private:
+    [[nodiscard]] std::string sealed(nlohmann::json claims, UtcMillis issued, std::int64_t expires_s) const;
+    [[nodiscard]] Result<nlohmann::json> claims_of(std::string_view token, std::string_view audience) const;
+
     const std::string issuer_;
     const std::shared_ptr<const ports::Crypto> crypto_;
     const std::shared_ptr<const ports::Signer> signer_;
     const std::shared_ptr<const ports::Verifier> verifier_;
     const std::shared_ptr<const Clock> clock_;
 };
+
+// How the edge tells the control plane of it: digest, time of issue, controller; nothing else of the token is needed there.
+[[nodiscard]] std::string forwarded(const SubjectToken& token);
+[[nodiscard]] std::optional<SubjectToken> forwarded_subject(std::string_view text);
 
 // Hex SHA-256 of salt bytes | secret: what the catalog keeps of a secret.
 [[nodiscard]] std::string secret_hash(const ports::Crypto& crypto, std::string_view salt_hex, std::string_view secret);

@@ -154,7 +154,7 @@ class RunningControl final : public Control {
             return found.allow.empty() ? refuse({Errc::not_found, "no such resource", {}})
                                        : refuse({Errc::method_not_allowed, "allowed here: " + found.allow, {}}, found.allow);
         Call call{services_, {}, std::move(found.path), {}, header("Content-Type"), header("If-Match"), request.body()};
-        if (auto error = authorise(*found.route, header("Licet-Client"), call)) return refuse(*error);
+        if (auto error = authorise(*found.route, header("Licet-Client"), header("Licet-Subject"), call)) return refuse(*error);
         if (auto error = query_of(request, *found.route, call)) return refuse(*error);
         if (const auto name = call.path.find("name"); name != call.path.end() && !valid_slug(name->second))
             return refuse({Errc::invalid_parameter, "a name is 1-64 characters of a-z 0-9 . _ - starting with a letter or digit", "path:name"});
@@ -179,12 +179,21 @@ class RunningControl final : public Control {
     }
 
     // The edge has verified the token and says whose it is; what that client may do is read here, from the same snapshot.
-    std::optional<Error> authorise(const Route& route, const std::string& client_id, Call& call) const {
+    std::optional<Error> authorise(const Route& route, const std::string& client_id, const std::string& subject, Call& call) const {
         if (route.roles.empty()) return std::nullopt;
         if (client_id.empty()) return Error{Errc::unauthenticated, "a bearer token is required", "header:Authorization"};
         const auto snapshot = services_.snapshot();
         const auto* client = snapshot->client(client_id);
         if (client == nullptr || client->revoked) return Error{Errc::invalid_token, "the client was revoked", "header:Authorization"};
+        call.actor = {client->id, client->party, client->roles};
+        const bool for_subjects = route.roles.front() == kSubjectRole;
+        if (for_subjects || !subject.empty()) {
+            call.actor.roles.clear();
+            if (!for_subjects || subject.empty()) return Error{Errc::forbidden, "needs the token of a data subject", {}};
+            call.actor.subject = app::forwarded_subject(subject);
+            if (!call.actor.subject) return Error{Errc::invalid_token, "not a token of a data subject", "header:Authorization"};
+            return std::nullopt;
+        }
         const bool may = std::any_of(client->roles.begin(), client->roles.end(), [&](const std::string& role) {
             return std::find(route.roles.begin(), route.roles.end(), role) != route.roles.end();
         });
@@ -193,7 +202,6 @@ class RunningControl final : public Control {
             for (const auto role : route.roles) roles += (roles.empty() ? "" : " or ") + std::string(role);
             return Error{Errc::forbidden, "needs the role " + roles, {}};
         }
-        call.actor = {client->id, client->party, client->roles};
         return std::nullopt;
     }
 

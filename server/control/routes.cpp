@@ -27,25 +27,36 @@ Result<json> body_of(const Call& call) {
     return parse_body(call.body);
 }
 
+Result<std::vector<json>> lines_of(std::string_view rest) {
+    std::vector<json> records;
+    while (!rest.empty()) {
+        const auto end = rest.find('\n');
+        const auto line = rest.substr(0, end);
+        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+        auto record = parse_body(line, "/" + std::to_string(records.size()));
+        if (!record) return record.error();
+        records.push_back(*std::move(record));
+    }
+    return records;
+}
+
 // One consent record, or one per line.
 Result<Answer> record_consents(Call& call) {
-    std::vector<json> records;
     if (is_media_type(call.content_type, "application/x-ndjson")) {
-        for (std::string_view rest = call.body; !rest.empty();) {
-            const auto end = rest.find('\n');
-            const auto line = rest.substr(0, end);
-            rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
-            if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-            auto record = parse_body(line, "/" + std::to_string(records.size()));
-            if (!record) return record.error();
-            records.push_back(*std::move(record));
-        }
-        return answer(call.services.admin->record_consents(call.actor, records, app::Numbered::yes));
+        const auto records = lines_of(call.body);
+        if (!records) return records.error();
+        return answer(call.services.admin->record_consents(call.actor, *records, app::Numbered::yes));
     }
     auto body = body_of(call);
     if (!body) return body.error();
-    records.push_back(*std::move(body));
-    return answer(call.services.admin->record_consents(call.actor, records, app::Numbered::no));
+    return answer(call.services.admin->record_consents(call.actor, {*std::move(body)}, app::Numbered::no));
+}
+
+Result<Answer> import_part(Call& call) {
+    if (!is_media_type(call.content_type, "application/x-ndjson"))
+        return Error{Errc::unsupported_media_type, "expected application/x-ndjson", "header:Content-Type"};
+    return answer(call.services.admin->import_part(call.actor, call.path["name"], call.path["part"], call.body, lines_of(call.body)));
 }
 
 Result<Answer> finance_usage(Call& call) {
@@ -170,6 +181,24 @@ const std::vector<Route>& table() {
         {"POST", "/v1/admin/consents", {"admin", "dpo"}, {}, record_consents},
         {"POST", "/v1/admin/consents/withdraw", {"admin", "dpo"}, {}, post<&Admin::withdraw_consent>},
         {"POST", "/v1/admin/consents/query", {"admin", "dpo"}, {}, post<&Admin::query_consent>},
+        {"POST", "/v1/admin/consents/history", {"admin", "dpo"}, {}, post<&Admin::consent_history>},
+        // PUT of a whole import is cut into parts by the edge.
+        {"GET", "/v1/admin/consents/imports", {"admin", "dpo"}, {}, list<&Admin::list_imports>},
+        {"GET", "/v1/admin/consents/imports/{name}", {"admin", "dpo"}, {}, get<&Admin::get_import>},
+        {"POST", "/v1/admin/consents/imports/{name}", {"admin", "dpo"}, {}, act<&Admin::begin_import>},
+        {"PUT", "/v1/admin/consents/imports/{name}/parts/{part}", {"admin", "dpo"}, {}, import_part},
+        {"POST", "/v1/admin/consents/imports/{name}/complete", {"admin", "dpo"}, {}, act<&Admin::complete_import>},
+        {"POST", "/v1/admin/subject-tokens", {"admin", "dpo", "app"}, {}, post<&Admin::issue_subject_token>},
+        {"POST", "/v1/admin/subject-tokens/revoke", {"admin", "dpo", "app"}, {}, post<&Admin::revoke_subject_tokens>},
+        // Only with the token of a data subject.
+        {"GET", "/v1/me/consents", {kSubjectRole}, {}, [](Call& call) { return answer(call.services.admin->my_consents(call.actor)); }},
+        {"GET",
+         "/v1/me/consents/history",
+         {kSubjectRole},
+         {"after"},
+         [](Call& call) { return answer(call.services.admin->my_history(call.actor, call.query["after"])); }},
+        {"POST", "/v1/me/consents", {kSubjectRole}, {}, post<&Admin::record_mine>},
+        {"POST", "/v1/me/consents/withdraw", {kSubjectRole}, {}, post<&Admin::withdraw_mine>},
         {"GET",
          "/v1/admin/explain",
          {"admin", "dpo", "auditor", "policy"},

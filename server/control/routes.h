@@ -29,6 +29,9 @@ struct Answer {
     std::string etag = {};
 };
 
+// No client has it: a request that came with the token of a data subject, and no other, may use the routes that name it.
+inline constexpr std::string_view kSubjectRole = "subject";
+
 struct Route {
     std::string_view method;
     std::string_view path;                     // "/v1/admin/regions/{name}"

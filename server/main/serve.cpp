@@ -23,6 +23,7 @@
 #include "server/openssl/crypto.h"
 #include "server/openssl/tls.h"
 #include "server/postgres/catalog.h"
+#include "server/postgres/consent_registry.h"
 #include "server/postgres/ledger.h"
 #include "server/prometheus/metrics.h"
 #include "server/redis/cluster.h"
@@ -102,6 +103,10 @@ class Node {
         if (!audit_signer) return Error{Errc::invalid_document, "secrets.audit_signing_key: " + audit_signer.error().detail, {}};
         token_signer_ = *token_signer;
         audit_signer_ = *audit_signer;
+        const auto verifier = openssl::make_verifier(token_signer_->public_key());
+        if (!verifier) return verifier.error();
+        // One issuer for all regions: a token is good wherever its product is served.
+        tokens_ = std::make_shared<app::Tokens>("https://licet.dev/issuer", crypto_, token_signer_, *verifier, clock_);
         subject_digest_ = openssl::make_subject_digest(as_bytes(config_.secrets.subject_key));
 
         std::error_code error;
@@ -112,6 +117,7 @@ class Node {
         catalog_ = postgres::make_catalog(pool_, sealing);
         audit_log_ = postgres::make_audit_log(pool_, sealing);
         audit_ = std::make_shared<app::Audit>(audit_log_, crypto_, config_.audit.origin, audit_signer_->public_key());
+        registry_ = postgres::make_consent_registry(pool_, sealing);
         ledger_ = postgres::make_ledger(pool_);
         auto opened = rocks::open_event_log((fs::path(config_.node.data_dir) / "log").string(), clock_);
         if (!opened) return opened.error();
@@ -219,6 +225,8 @@ class Node {
                 return Error{Errc::invalid_cursor, "the cursor is of another stream", "query:cursor"};
             return cursor->next;
         };
+        parts.registry = registry_;
+        parts.tokens = tokens_;
         parts.shadow = shadow_;
         parts.authoring = config_.catalog.authoring;
         reports_ = std::make_shared<app::UsageReports>(ledger_, config_.node.region);
@@ -233,10 +241,7 @@ class Node {
     Result<stream::EdgeServices> edge_services() {
         stream::EdgeServices s;
         s.snapshot = [g = governance_] { return g->snapshot(); };
-        const auto verifier = openssl::make_verifier(token_signer_->public_key());
-        if (!verifier) return verifier.error();
-        // One issuer for all regions: a token is good wherever its product is served.
-        s.tokens = std::make_shared<app::Tokens>("https://licet.dev/issuer", crypto_, token_signer_, *verifier, clock_);
+        s.tokens = tokens_;
         s.crypto = crypto_;
         s.clock = clock_;
         s.log = log_;
@@ -271,6 +276,8 @@ class Node {
     std::function<SubjectKey(std::string_view, std::string_view)> subject_digest_;
     std::shared_ptr<postgres::Pool> pool_;
     std::shared_ptr<ports::Catalog> catalog_;
+    std::shared_ptr<ports::ConsentRegistry> registry_;
+    std::shared_ptr<const app::Tokens> tokens_;
     std::shared_ptr<ports::UsageLedger> ledger_;
     std::shared_ptr<ports::EventLog> log_;
     std::shared_ptr<journal::Journal> journal_;

@@ -98,8 +98,15 @@ struct ConsentRow {
     UtcMillis valid_until{};     // value 0: open
     std::uint64_t revision = 0;  // of the change that recorded it: later ones prevail
     std::uint64_t position = 0;  // within that change
-    // Of the last record that withdrew (or expired) this purpose, this one or one before it; 0: none did.
+    // Of the last record that withdrew (or expired) this purpose for this recipient, this one or one before it; 0: none did.
     std::uint64_t withdrawn_revision = 0, withdrawn_position = 0;
+    std::uint16_t recipient = 0;  // number of the party or category it is limited to (Configuration::consent_recipients); 0: every recipient
+};
+
+// A recipient that some consent of the region names: "party:acme" or "category:laboratories" (a collection of parties). Numbers are never reused.
+struct ConsentRecipient {
+    std::uint16_t no = 0;
+    std::string name;
 };
 
 // The governance epoch is the sum: the global part moves with the configuration and is replicated, the regional one with consents.
@@ -117,7 +124,8 @@ struct Configuration {  // everything global, read in one transaction
     std::vector<Client> clients;
     std::vector<PolicyRow> active_policies;
     std::vector<Licence> licences;
-    std::vector<PolicyRow> shadow_policies;  // decided beside them, without effect
+    std::vector<PolicyRow> shadow_policies;            // decided beside them, without effect
+    std::vector<ConsentRecipient> consent_recipients;  // of the region, not global
 };
 
 // What was recorded of one subject at a moment, and the revision consents had reached.
@@ -174,8 +182,8 @@ class Catalog {
     [[nodiscard]] virtual Result<Changed> add_policy_version(const std::string& name, const nlohmann::json& document, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> activate_policy(const std::string& name, std::uint32_t version, const AuditEntry& audit) = 0;
     [[nodiscard]] virtual Result<Changed> retire_policy(const std::string& name, const AuditEntry& audit) = 0;
-    // Revision and position of the rows are assigned here; one revision and one epoch for all, in the order given.
-    [[nodiscard]] virtual Result<Changed> put_consents(const std::vector<ConsentRow>& rows, const AuditEntry& audit) = 0;
+    // The numbers of recipients consents may name; those not named before are given one. Errors: conflict: limits::consent_recipients_max are.
+    [[nodiscard]] virtual Result<std::vector<std::uint16_t>> number_recipients(const std::vector<std::string>& names) = 0;
 
     // Puts a version that is not active into the shadow of its policy, in the place of another; version 0 ends it. not_found: no such version, or no
     // shadow.

@@ -2,6 +2,8 @@
 
 #include "server/ports/catalog_json.h"
 #include "server/postgres/consent_load.h"
+#include "server/postgres/consents.h"
+#include "server/postgres/epochs.h"
 #include "server/postgres/history.h"
 #include "server/postgres/licences.h"
 #include "server/postgres/pool.h"
@@ -14,25 +16,10 @@ namespace {
 using namespace ports;
 using nlohmann::json;
 
-constexpr const char* kEpochs = "SELECT coalesce((SELECT value FROM global_epoch), 0), (SELECT value FROM regional_epoch)";
 constexpr const char* kEpoch = "SELECT coalesce((SELECT value FROM global_epoch), 0) + (SELECT value FROM regional_epoch)";
-
-Epochs read_epochs(pqxx::work& t) {
-    const auto row = t.exec1(kEpochs);
-    return {row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>()};
-}
 
 PolicyRow policy_of(const pqxx::row& row) {
     return {row[0].as<std::string>(), row[1].as<std::uint32_t>(), row[2].as<std::string>(), json_of(row[3])};
-}
-
-constexpr const char* kConsents =
-    "SELECT subject, purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position FROM consents ";
-constexpr const char* kInOrder = " ORDER BY revision, position";
-
-ConsentRow consent_of(const pqxx::row& row) {
-    return {subject_of(row[0]),         row[1].as<std::string>(),   row[2].as<std::string>(),   {row[3].as<std::int64_t>()},
-            row[4].as<std::uint64_t>(), row[5].as<std::uint64_t>(), row[6].as<std::uint64_t>(), row[7].as<std::uint64_t>()};
 }
 
 class PgCatalog final : public Catalog {
@@ -70,6 +57,7 @@ class PgCatalog final : public Catalog {
                 out.contracts.back().no = {r[0].as<std::uint32_t>()};
             }
             out.licences = read_licences(t);
+            out.consent_recipients = read_recipients(t);
             for (const auto& r :
                  t.exec("SELECT id, party, secret_hash, secret_salt, roles, scopes, revoked, tokens_valid_from FROM clients ORDER BY id"))
                 out.clients.push_back({r[0].as<std::string>(),
@@ -96,10 +84,10 @@ class PgCatalog final : public Catalog {
     }
 
     Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) override {
-        return consent_rows("WHERE subject = $1::bytea", bytea_literal(subject));
+        return pool_->transact("consents_of", [&](pqxx::work& t) { return postgres::consents_of(t, subject); });
     }
     Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) override {
-        return consent_rows("WHERE revision > $1::bigint", std::to_string(revision));
+        return pool_->transact("consents_after", [&](pqxx::work& t) { return postgres::consents_after(t, revision); });
     }
 
     Result<Configuration> configuration_at(UtcMillis at) override {
@@ -208,39 +196,8 @@ class PgCatalog final : public Catalog {
         });
     }
 
-    Result<Changed> put_consents(const std::vector<ConsentRow>& rows, const AuditEntry& audit) override {
-        return pool_->transact("put_consents", [&](pqxx::work& t) {
-            lock_audit(t);
-            Changed changed;
-            changed.revision =
-                t.exec1("UPDATE regional_epoch SET value = value + 1, consent_revision = consent_revision + 1 RETURNING consent_revision")[0]
-                    .as<std::uint64_t>();
-            t.exec("CREATE TEMPORARY TABLE incoming (ord bigint, subject bytea, purpose text, status text, valid_until bigint) ON COMMIT DROP");
-            pqxx::stream_to stream(t, "incoming");
-            for (std::size_t i = 0; i < rows.size(); ++i)
-                stream << std::make_tuple(i, bytea_literal(rows[i].subject), rows[i].purpose, rows[i].status, rows[i].valid_until.value);
-            stream.complete();
-            // Of several rows for one subject and purpose the last one counts, and the last withdrawal is kept beside it.
-            t.exec_params(
-                "INSERT INTO consents (subject, purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position) "
-                "SELECT DISTINCT ON (subject, purpose) subject, purpose, status, valid_until, $1::bigint, ord, "
-                "CASE WHEN gone IS NULL THEN 0 ELSE $1::bigint END, coalesce(gone, 0) "
-                "FROM (SELECT *, max(ord) FILTER (WHERE status IN ('withdrawn', 'expired')) OVER (PARTITION BY subject, purpose) AS gone "
-                "FROM incoming) AS numbered ORDER BY subject, purpose, ord DESC "
-                "ON CONFLICT (subject, purpose) DO UPDATE SET status = excluded.status, valid_until = excluded.valid_until, "
-                "revision = excluded.revision, position = excluded.position, "
-                "withdrawn_revision = CASE WHEN excluded.withdrawn_revision > 0 THEN excluded.withdrawn_revision ELSE consents.withdrawn_revision "
-                "END, "
-                "withdrawn_position = CASE WHEN excluded.withdrawn_revision > 0 THEN excluded.withdrawn_position ELSE consents.withdrawn_position "
-                "END",
-                changed.revision);
-            // What is replicated here waits for this change: were the global part to move between the reading and the commit, the sum would be one
-            // that a node may have without the consents.
-            t.exec("SELECT value FROM global_epoch FOR SHARE");
-            changed.epoch = read_epochs(t).sum();
-            append_audit(t, sealing_, audit, changed.epoch);
-            return changed;
-        });
+    Result<std::vector<std::uint16_t>> number_recipients(const std::vector<std::string>& names) override {
+        return pool_->transact("number_recipients", [&](pqxx::work& t) { return postgres::number_recipients(t, names); });
     }
 
     Result<std::vector<PolicyRow>> policies(const std::string& name) override {
@@ -267,14 +224,6 @@ class PgCatalog final : public Catalog {
   private:
     static void found(const pqxx::result& result, const char* what) {
         if (result.affected_rows() == 0) throw Refused{{Errc::not_found, what, {}}};
-    }
-
-    Result<std::vector<ConsentRow>> consent_rows(const char* where, const std::string& parameter) {
-        return pool_->transact("consents", [&](pqxx::work& t) {
-            std::vector<ConsentRow> out;
-            for (const auto& r : t.exec_params(std::string(kConsents) + where + kInOrder, parameter)) out.push_back(consent_of(r));
-            return out;
-        });
     }
 
     // A change of global configuration: audited, and one global epoch further.

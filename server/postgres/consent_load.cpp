@@ -8,7 +8,8 @@
 namespace licet::postgres {
 namespace {
 
-constexpr std::array kColumns = {"subject", "purpose", "status", "valid_until", "revision", "position", "withdrawn_revision", "withdrawn_position"};
+constexpr std::array kColumns = {"subject",  "purpose", "status", "valid_until", "revision", "position", "withdrawn_revision", "withdrawn_position",
+                                 "recipient"};
 
 [[noreturn]] void malformed() { throw std::runtime_error("a row of consents is not as it should be"); }
 
@@ -72,6 +73,7 @@ std::uint64_t load_consents(pqxx::work& t, const std::function<void(const ports:
         row.position = line.number<std::uint64_t>();
         row.withdrawn_revision = line.number<std::uint64_t>();
         row.withdrawn_position = line.number<std::uint64_t>();
+        row.recipient = line.number<std::uint16_t>();
         take(row);
     }
     rows.complete();

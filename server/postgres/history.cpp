@@ -3,6 +3,7 @@
 #include <map>
 
 #include "server/ports/catalog_json.h"
+#include "server/postgres/consents.h"
 #include "server/postgres/pool.h"
 #include "server/postgres/rows.h"
 
@@ -74,6 +75,8 @@ Configuration configuration_at(pqxx::work& t, UtcMillis at) {
         out.products.push_back(std::move(product));
     }
     for (auto& [no, contract] : contracts) out.contracts.push_back(std::move(contract));
+    // Those named later are in nobody's consents of then.
+    out.consent_recipients = read_recipients(t);
     out.epochs.regional = consents_reached(t, at).epoch;
     return out;
 }
@@ -83,10 +86,11 @@ ConsentsAt consents_at(pqxx::work& t, const SubjectKey& subject, UtcMillis at) {
     known(t, at);
     ConsentsAt out;
     out.revision = consents_reached(t, at).revision;
-    for (const auto& r : t.exec_params("SELECT purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position FROM "
-                                       "(SELECT DISTINCT ON (purpose) * FROM consent_history WHERE subject = $1::bytea AND at <= $2 "
-                                       "ORDER BY purpose, id DESC) held WHERE status IS NOT NULL ORDER BY revision, position",
-                                       bytea_literal(subject), at.value))
+    for (const auto& r :
+         t.exec_params("SELECT purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position, "
+                       "recipient FROM (SELECT DISTINCT ON (purpose, recipient) * FROM consent_history WHERE subject = $1::bytea AND at <= $2 "
+                       "ORDER BY purpose, recipient, id DESC) held WHERE status IS NOT NULL ORDER BY revision, position",
+                       bytea_literal(subject), at.value))
         out.rows.push_back({subject,
                             r[0].as<std::string>(),
                             r[1].as<std::string>(),
@@ -94,7 +98,8 @@ ConsentsAt consents_at(pqxx::work& t, const SubjectKey& subject, UtcMillis at) {
                             r[3].as<std::uint64_t>(),
                             r[4].as<std::uint64_t>(),
                             r[5].as<std::uint64_t>(),
-                            r[6].as<std::uint64_t>()});
+                            r[6].as<std::uint64_t>(),
+                            r[7].as<std::uint16_t>()});
     return out;
 }
 

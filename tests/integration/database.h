@@ -12,6 +12,7 @@
 #include "base/encoding.h"
 #include "server/openssl/crypto.h"
 #include "server/postgres/catalog.h"
+#include "server/postgres/consent_registry.h"
 #include "server/postgres/migrate.h"
 #include "server/postgres/pool.h"
 
@@ -93,6 +94,30 @@ class Database {
 
 inline std::shared_ptr<ports::Catalog> catalog_of(const std::string& dsn, std::shared_ptr<const Clock> clock = std::make_shared<TestClock>()) {
     return postgres::make_catalog(postgres::make_pool(dsn), {openssl::make_crypto(), test_signer(), std::move(clock)});
+}
+inline std::shared_ptr<ports::ConsentRegistry> registry_of(const std::string& dsn,
+                                                           std::shared_ptr<const Clock> clock = std::make_shared<TestClock>()) {
+    return postgres::make_consent_registry(postgres::make_pool(dsn), {openssl::make_crypto(), test_signer(), std::move(clock)});
+}
+
+// Records with which the rows hold: one each, of a record per subject.
+inline Result<ports::Changed> record_rows(ports::ConsentRegistry& registry, const std::vector<ports::ConsentRow>& rows,
+                                          const ports::AuditEntry& audit) {
+    std::vector<ports::ConsentEvent> events;
+    for (const auto& row : rows) {
+        ports::ConsentEvent event;
+        event.record = "r-" + hex(row.subject.bytes);
+        event.subject = row.subject;
+        event.controller = "press";
+        event.purposes = {row.purpose};
+        event.status = row.status;
+        event.valid_until = row.valid_until;
+        if (row.recipient != 0) event.recipients = {row.recipient};
+        events.push_back(std::move(event));
+    }
+    const auto done = registry.record(events, std::nullopt, audit);
+    if (!done) return done.error();
+    return done->changed;
 }
 
 inline std::shared_ptr<ports::AuditLog> audit_of(const std::string& dsn, std::shared_ptr<const Clock> clock = std::make_shared<TestClock>()) {

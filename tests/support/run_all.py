@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 E2E_TIMEOUT_SECONDS = 900
 DATA = {
     "LICET_WIKITICKER": "events/wikiticker/*.gz",
+    "LICET_CFPB": "events/cfpb-complaints/*.ndjson.gz",
     "LICET_DOAJ": "events/doaj-journals/*.csv.gz",
     "LICET_JSON_SUITE": "robustness/json-test-suite",
     "LICET_POLICY_CASES": "policy-cases",

@@ -74,9 +74,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<bool> usage();
     Task<bool> audit_export(std::string_view role);
     Task<bool> forward();
+    Task<bool> import_consents(const std::string& name);
+    [[nodiscard]] Task<Response> ask(std::string method, std::string target, std::string body);
+    [[nodiscard]] Task<bool> send_parts(const std::string& target, std::optional<Response>& refusal);
     void hand_over(ReadRequest request);
 
     [[nodiscard]] Result<Caller> caller();
+    [[nodiscard]] Result<app::SubjectToken> subject_caller();
     [[nodiscard]] Result<Caller> publisher(const std::string& product);
     [[nodiscard]] Result<std::map<std::string, std::string, std::less<>>> ce_headers() const;
     [[nodiscard]] std::optional<Error> query_only(std::initializer_list<std::string_view> known) const;

@@ -55,6 +55,7 @@ asio::awaitable<Result<Response>> Forwarder::forward(ForwardRequest in, std::sha
     if (!in.if_match.empty()) request.set(http::field::if_match, in.if_match);
     request.set("Licet-Boot-Secret", boot_secret_);
     if (!in.client.empty()) request.set("Licet-Client", in.client);
+    if (!in.subject.empty()) request.set("Licet-Subject", in.subject);
     request.set("Licet-Request-Id", in.request_id);
     request.body() = std::move(in.body);
     request.content_length(request.body().size());

@@ -20,7 +20,7 @@
 namespace licet::stream {
 
 struct ForwardRequest {
-    std::string method, target, content_type, if_match, client, request_id, body;
+    std::string method, target, content_type, if_match, client, subject, request_id, body;
 };
 
 class Forwarder {

@@ -10,7 +10,7 @@ bool fits(std::string_view pattern, std::span<const std::string> segments, std::
         const auto slash = pattern.find('/');
         const auto expected = pattern.substr(0, slash);
         pattern = slash == std::string_view::npos ? std::string_view{} : pattern.substr(slash);
-        if (expected == "{product}")
+        if (expected.starts_with('{'))
             product = segment;
         else if (expected != segment)
             return false;
@@ -25,6 +25,7 @@ EdgeMatch match_edge(std::string_view method, std::span<const std::string> segme
     for (const EdgeRoute& route : kEdgeRoutes) {
         if (!fits(route.path, segments, out.product)) continue;
         out.path = route.path;
+        out.shared = route.shared;
         if (route.method == method || (method == "HEAD" && route.method == "GET")) {
             out.route = &route;
             out.allow.clear();
@@ -36,7 +37,8 @@ EdgeMatch match_edge(std::string_view method, std::span<const std::string> segme
 }
 
 bool for_control(std::span<const std::string> segments) {
-    return segments.size() >= 2 && segments[0] == "v1" && (segments[1] == "admin" || segments[1] == "finance" || segments[1] == "openapi.json");
+    return segments.size() >= 2 && segments[0] == "v1" &&
+           (segments[1] == "admin" || segments[1] == "finance" || segments[1] == "me" || segments[1] == "openapi.json");
 }
 
 }  // namespace licet::stream

@@ -10,13 +10,14 @@
 
 namespace licet::stream {
 
-enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage, audit_export };
+enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage, audit_export, import_consents };
 
 struct EdgeRoute {
     std::string_view method;
     std::string_view path;  // "/v1/products/{product}/events"
     EdgeUse use;
-    std::string_view role = {};  // that the caller needs; empty: none
+    std::string_view role = {};  // that the caller needs; empty: none, or the control plane says
+    bool shared = false;         // the control plane answers other methods of the path
 };
 
 inline constexpr std::array kEdgeRoutes{
@@ -26,13 +27,15 @@ inline constexpr std::array kEdgeRoutes{
     EdgeRoute{"GET", "/v1/products/{product}/endpoints", EdgeUse::endpoints},
     EdgeRoute{"GET", "/v1/usage", EdgeUse::usage},
     EdgeRoute{"GET", "/v1/admin/audit/export", EdgeUse::audit_export, "auditor"},
+    EdgeRoute{"PUT", "/v1/admin/consents/imports/{name}", EdgeUse::import_consents, {}, true},
 };
 
 struct EdgeMatch {
     const EdgeRoute* route = nullptr;  // null: see `allow`
     std::string_view path;             // template; empty: the edge has no such path
-    std::string product;               // value of {product}
+    std::string product;               // value of {product} or {name}
     std::string allow;                 // methods of the path when only the method did not match
+    bool shared = false;
 };
 // `segments`: of the target, decoded.
 [[nodiscard]] EdgeMatch match_edge(std::string_view method, std::span<const std::string> segments);

@@ -74,6 +74,17 @@ Result<Caller> Connection::caller() {
     return out;
 }
 
+// A person acting for themselves. Their tokens are refused everywhere else, and others here.
+Result<app::SubjectToken> Connection::subject_caller() {
+    const std::string authorization = header("Authorization");
+    if (!boost::beast::iequals(authorization.substr(0, 7), "Bearer "))
+        return Error{Errc::unauthenticated, "the bearer token of a data subject is required", "header:Authorization"};
+    auto token = shard_.services.tokens->read_subject(std::string_view(authorization).substr(7));
+    if (!token) return token;
+    if (auto still = shard_.services.tokens->good(*shard_.services.snapshot(), token->token); !still) return still.error();
+    return token;
+}
+
 std::optional<Error> Connection::query_only(std::initializer_list<std::string_view> known) const {
     for (const auto& [key, value] : target_.query)
         if (std::find(known.begin(), known.end(), key) == known.end()) return Error{Errc::invalid_parameter, "unknown parameter", "query:" + key};
@@ -107,9 +118,11 @@ Task<bool> Connection::dispatch() {
                 co_return co_await usage();
             case EdgeUse::audit_export:
                 co_return co_await audit_export(found.route->role);
+            case EdgeUse::import_consents:
+                co_return co_await import_consents(found.product);
         }
     }
-    if (!found.path.empty()) co_return co_await answer(not_allowed(found.allow));
+    if (!found.path.empty() && !found.shared) co_return co_await answer(not_allowed(found.allow));
     if (for_control(target_.segments)) {
         route_ = "control";
         co_return co_await forward();
@@ -213,9 +226,16 @@ Task<bool> Connection::forward() {
     // Nobody unknown makes this node hold a body or the control plane work, but for the description of the API.
     const bool open = target_.segments.size() == 2 && target_.segments[1] == "openapi.json";
     if (!open || !header("Authorization").empty()) {
-        auto who = caller();
-        if (!who) co_return co_await answer(refused(who.error()));
-        out.client = who->token.client;
+        if (target_.segments[1] == "me") {
+            const auto subject = subject_caller();
+            if (!subject) co_return co_await answer(refused(subject.error()));
+            out.client = subject->token.client;
+            out.subject = app::forwarded(*subject);
+        } else {
+            const auto who = caller();
+            if (!who) co_return co_await answer(refused(who.error()));
+            out.client = who->token.client;
+        }
     }
     out.target = target_.path + (target_.raw_query.empty() ? "" : "?" + target_.raw_query);
     out.content_type = forwarded_type(header("Content-Type"));

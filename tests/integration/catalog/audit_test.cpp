@@ -44,6 +44,7 @@ struct Fixture {
 TEST_CASE("audit: many writers at once, with checkpoints and exports beside them, make one log") {
     const Fixture f;
     const auto other = postgres::make_catalog(postgres::make_pool(f.database.serving_dsn()), f.sealing);
+    const auto registry = postgres::make_consent_registry(postgres::make_pool(f.database.serving_dsn()), f.sealing);
     std::vector<std::future<void>> writers;
     std::atomic<int> left{6};
     for (int t = 0; t < 6; ++t)
@@ -52,7 +53,7 @@ TEST_CASE("audit: many writers at once, with checkpoints and exports beside them
                 if (t < 2)
                     CHECK(f.log->append({kAudit, {"node/eu-1", "barrier.complete", "1", json::object()}, kAudit}).ok());
                 else if (t < 4)
-                    CHECK((t == 2 ? f.catalog : other)->put_consents({{{}, "dpv:A", "given", {}, 0}}, kAudit).ok());
+                    CHECK(record_rows(*registry, {{{}, "dpv:A", "given", {}, 0}}, kAudit).ok());
                 else
                     CHECK((t == 4 ? f.catalog : other)->put_party({"lab", std::to_string(n), "DE", {}, {}}, kAudit).ok());
             }

@@ -31,6 +31,7 @@ struct Fixture {
     std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
     std::shared_ptr<ports::Catalog> catalog = catalog_of(database.serving_dsn(), clock);
     std::shared_ptr<ports::AuditLog> audit = audit_of(database.serving_dsn(), clock);
+    std::shared_ptr<ports::ConsentRegistry> registry = registry_of(database.serving_dsn(), clock);
     [[nodiscard]] ports::Configuration configuration() const {
         auto read = catalog->configuration();
         REQUIRE(read.ok());
@@ -146,14 +147,14 @@ TEST_CASE("catalog: one version of a policy is active at a time") {
 
 TEST_CASE("catalog: consents keep their order, their last word and their last withdrawal") {
     const Fixture f;
-    CHECK(done(f.catalog->put_consents({{subject(1), "dpv:A", "given", {77}, 0}, {subject(1), "dpv:B", "withdrawn", {}, 0}}, kAudit)).revision == 1);
+    CHECK(done(record_rows(*f.registry, {{subject(1), "dpv:A", "given", {77}, 0}, {subject(1), "dpv:B", "withdrawn", {}, 0}}, kAudit)).revision == 1);
     std::vector<ConsentRow> many;
     for (int n = 0; n < 25'000; ++n) {
         SubjectKey key = subject(2);
         key.bytes[0] = static_cast<std::uint8_t>(n), key.bytes[1] = static_cast<std::uint8_t>(n >> 8);
         many.push_back({key, "dpv:A", "given", {}, 0});
     }
-    CHECK(done(f.catalog->put_consents(many, kAudit)).revision == 2);
+    CHECK(done(record_rows(*f.registry, many, kAudit)).revision == 2);
     auto rows = f.all_consents();
     REQUIRE(rows.size() == 25'002);
     CHECK(rows[0].subject == subject(1));
@@ -169,8 +170,9 @@ TEST_CASE("catalog: consents keep their order, their last word and their last wi
     CHECK(f.catalog->consents_after(2)->empty());
 
     // Several words on one purpose in one change: the last one counts, the withdrawal among them is remembered.
-    done(f.catalog->put_consents(
-        {{subject(1), "dpv:B", "given", {}, 0}, {subject(1), "dpv:A", "withdrawn", {}, 0}, {subject(1), "dpv:A", "renewed", {}, 0}}, kAudit));
+    done(record_rows(*f.registry,
+                     {{subject(1), "dpv:B", "given", {}, 0}, {subject(1), "dpv:A", "withdrawn", {}, 0}, {subject(1), "dpv:A", "renewed", {}, 0}},
+                     kAudit));
     rows = *f.catalog->consents_of(subject(1));
     REQUIRE(rows.size() == 2);
     CHECK(rows[0].purpose == "dpv:B");
@@ -186,7 +188,7 @@ TEST_CASE("catalog: consents keep their order, their last word and their last wi
     const auto epochs = *f.catalog->epochs();
     CHECK(epochs.regional == 3);
     CHECK(epochs.global == 1);
-    CHECK(f.catalog->put_consents({{subject(1), "dpv:A", "perhaps", {}, 0}}, kAudit).error().code == Errc::conflict);
+    CHECK(record_rows(*f.registry, {{subject(1), "dpv:A", "perhaps", {}, 0}}, kAudit).error().code == Errc::conflict);
     CHECK(f.catalog->epochs()->regional == 3);
 }
 
@@ -200,7 +202,7 @@ TEST_CASE("catalog: changes of many at once have each an epoch and an audit line
             std::vector<std::uint64_t> epochs;
             for (int n = 0; n < 10; ++n) {
                 const auto changed = t < 4 ? mine.put_party({"party-" + std::to_string(t), "T", "DE", {}, {}}, kAudit)
-                                           : mine.put_consents({{subject(1), "dpv:A", "given", {}, 0}}, kAudit);
+                                           : record_rows(*f.registry, {{subject(1), "dpv:A", "given", {}, 0}}, kAudit);
                 epochs.push_back(changed.ok() ? changed->epoch.value : 0);
             }
             return epochs;

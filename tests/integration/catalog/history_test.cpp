@@ -47,6 +47,7 @@ json shown(const std::vector<ConsentRow>& rows) {
 struct Fixture {
     Database database;
     std::shared_ptr<ports::Catalog> catalog = catalog_of(database.serving_dsn());
+    std::shared_ptr<ports::ConsentRegistry> registry = registry_of(database.serving_dsn());
 
     // A moment after all changes so far and before all that follow.
     static UtcMillis moment(const Database& database) {
@@ -107,7 +108,7 @@ TEST_CASE("history: every moment of the configuration reads back as it was read 
             return f.catalog->put_licence({"house", "House", 0, {"Reproduction", "Search"}, {}, {}}, kAudit);
         },
         [&] {
-            return f.catalog->put_consents({{subject(1), "dpv:A", "given", {}, 0}}, kAudit);
+            return record_rows(*f.registry, {{subject(1), "dpv:A", "given", {}, 0}}, kAudit);
         },
         [&] { return f.catalog->put_contract(contract("one", ports::ContractState::suspended), kAudit); },
         [&] {
@@ -129,7 +130,7 @@ TEST_CASE("history: every moment of the configuration reads back as it was read 
             return f.catalog->put_party({"lab", "Lab", "US", {}, {}}, kAudit);
         },
         [&] {
-            return f.catalog->put_consents({{subject(1), "dpv:A", "withdrawn", {}, 0}}, kAudit);
+            return record_rows(*f.registry, {{subject(1), "dpv:A", "withdrawn", {}, 0}}, kAudit);
         },
     };
     std::vector<std::pair<UtcMillis, json>> then{{f.moment(), shown(done(f.catalog->configuration()))}};
@@ -167,7 +168,7 @@ TEST_CASE("history: every moment of a subject's consents reads back, with the re
     };
     std::vector<Then> then{{f.moment(), 0, json::array(), json::array()}};
     for (const auto& rows : changes) {
-        const auto changed = done(f.catalog->put_consents(rows, kAudit));
+        const auto changed = done(record_rows(*f.registry, rows, kAudit));
         then.push_back(
             {f.moment(), changed.revision, shown(done(f.catalog->consents_of(subject(1)))), shown(done(f.catalog->consents_of(subject(2))))});
     }
@@ -192,7 +193,7 @@ TEST_CASE("history: what changed nothing, and what did not happen, leaves no rec
     CHECK(f.records("parties") == 1);
     CHECK(f.records("global_epoch") == 3);  // that there was a change all the same
     CHECK(f.catalog->activate_policy("none", 1, kAudit).error().code == Errc::not_found);
-    CHECK(f.catalog->put_consents({{subject(1), "dpv:A", "perhaps", {}, 0}}, kAudit).error().code == Errc::conflict);
+    CHECK(record_rows(*f.registry, {{subject(1), "dpv:A", "perhaps", {}, 0}}, kAudit).error().code == Errc::conflict);
     CHECK(f.records("policies") == 0);
     CHECK(f.records("global_epoch") == 3);
     CHECK(f.database.value("SELECT count(*) FROM consent_history") == "0");
@@ -216,7 +217,7 @@ TEST_CASE("history: a moment before it is known is gone") {
 TEST_CASE("history: a serving node reads it and has no way to write, silence or evade it") {
     const Fixture f;
     (void)done(f.catalog->put_party({"lab", "Lab", "DE", {}, {}}, kAudit));
-    (void)done(f.catalog->put_consents({{subject(1), "dpv:A", "given", {}, 0}}, kAudit));
+    (void)done(record_rows(*f.registry, {{subject(1), "dpv:A", "given", {}, 0}}, kAudit));
     const auto before = f.database.value("SELECT string_agg(h::text, '|' ORDER BY id) FROM configuration_history h");
     for (const char* sql : {
              "INSERT INTO configuration_history (at, epoch, kind, key) VALUES (0, 0, 'parties', 'lab')",
@@ -261,7 +262,7 @@ TEST_CASE("history: what the owner removes was there until then") {
     (void)done(f.catalog->put_party({"lab", "Lab", "DE", {}, {}}, kAudit));
     (void)done(f.catalog->put_product(kProduct, {{"attributes", 1}}, kAudit));
     (void)done(f.catalog->put_contract(contract("one"), kAudit));
-    (void)done(f.catalog->put_consents({{subject(1), "dpv:A", "given", {}, 0}, {subject(1), "dpv:B", "given", {}, 0}}, kAudit));
+    (void)done(record_rows(*f.registry, {{subject(1), "dpv:A", "given", {}, 0}, {subject(1), "dpv:B", "given", {}, 0}}, kAudit));
     const auto then = f.moment();
     f.database.exec("DELETE FROM parties");
     f.database.exec("TRUNCATE contracts");
@@ -307,15 +308,20 @@ TEST_CASE("history: a catalog that is upgraded is known from then on, as it was"
     (void)done(catalog->put_contract(contract("one"), kAudit));
     (void)done(catalog->add_policy_version("p", {{"v", 1}}, kAudit));
     (void)done(catalog->activate_policy("p", 1, kAudit));
-    (void)done(catalog->put_consents({{subject(1), "dpv:A", "given", {}, 0}, {subject(1), "dpv:B", "withdrawn", {}, 0}}, kAudit));
-    const auto consents = shown(done(catalog->consents_of(subject(1))));
+    // As that schema kept consents.
+    database.exec("UPDATE regional_epoch SET value = 1, consent_revision = 1");
+    database.exec(
+        "INSERT INTO consents (subject, purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position) VALUES ('\\x" +
+        hex(subject(1).bytes) + "', 'dpv:A', 'given', 0, 1, 0, 0, 0), ('\\x" + hex(subject(1).bytes) + "', 'dpv:B', 'withdrawn', 0, 1, 1, 1, 1)");
     CHECK(catalog->configuration_at({1}).error().code == Errc::unavailable);  // no such table yet
     database.exec("DROP TABLE audit_tree, audit_checkpoints");
     CHECK(database.migrate().applied.size() == all.size() - static_cast<std::size_t>(history - all.begin()));
     const auto held = shown(done(catalog->configuration()));
+    const auto consents = shown(done(catalog->consents_of(subject(1))));
+    CHECK(consents.size() == 2);
     const auto upgraded = Fixture::moment(database);
     (void)done(catalog->retire_policy("p", kAudit));
-    (void)done(catalog->put_consents({{subject(1), "dpv:A", "withdrawn", {}, 0}}, kAudit));
+    (void)done(record_rows(*registry_of(database.serving_dsn()), {{subject(1), "dpv:A", "withdrawn", {}, 0}}, kAudit));
     const UtcMillis start{std::stoll(database.value("SELECT at FROM configuration_history WHERE kind = 'history'"))};
     for (const auto at : {start, upgraded}) {
         CHECK(shown(done(catalog->configuration_at(at))) == held);
@@ -355,7 +361,7 @@ TEST_CASE("history: replication fills it in a follower region, by that region's 
     // The author's records stay with it: each region tells what it knew.
     CHECK(follower.value("SELECT count(*) FROM configuration_history WHERE kind = 'parties'") == "2");
     // Consents are a region's own.
-    (void)done(following->put_consents({{subject(1), "dpv:A", "given", {}, 0}}, kAudit));
+    (void)done(record_rows(*registry_of(follower.serving_dsn()), {{subject(1), "dpv:A", "given", {}, 0}}, kAudit));
     CHECK(done(following->consents_of_at(subject(1), Fixture::moment(follower))).rows.size() == 1);
     CHECK(author.database.value("SELECT count(*) FROM consent_history") == "0");
     follower.exec("ALTER SUBSCRIPTION licet_config DISABLE");

@@ -52,6 +52,7 @@ bool await_party(ports::Catalog& catalog, const std::string& title) {
 TEST_CASE("watcher: a change made through another connection is noticed at once, also after the connection was lost") {
     const Database database;
     const auto watching = catalog_of(database.serving_dsn()), other = catalog_of(database.serving_dsn());
+    const auto registry = registry_of(database.serving_dsn());
     Bell bell;
     watching->watch([&] { bell.ring(); });
     REQUIRE(bell.await(1));  // where it stands
@@ -62,7 +63,7 @@ TEST_CASE("watcher: a change made through another connection is noticed at once,
         if (n % 2 == 0)
             REQUIRE(other->put_party({"lab", std::to_string(n), "DE", {}, {}}, kAudit).ok());
         else
-            REQUIRE(other->put_consents({{{}, "dpv:A", "given", {}, 0}}, kAudit).ok());
+            REQUIRE(record_rows(*registry, {{{}, "dpv:A", "given", {}, 0}}, kAudit).ok());
         REQUIRE(bell.await(before + 1));
         fast += std::chrono::steady_clock::now() - start < std::chrono::milliseconds(700);
     }
@@ -100,9 +101,9 @@ TEST_CASE("replication: another region reads the configuration one region author
     REQUIRE(await_party(*following, "second"));
     CHECK(following->epochs()->global == changed->epoch.value);
     // Regional data stays where it is.
-    REQUIRE(authoring->put_consents({{{}, "dpv:A", "given", {}, 0}}, kAudit).ok());
+    REQUIRE(record_rows(*registry_of(author.serving_dsn()), {{{}, "dpv:A", "given", {}, 0}}, kAudit).ok());
     CHECK(following->epochs()->regional == 0);
-    REQUIRE(following->put_consents({{{}, "dpv:B", "given", {}, 0}}, kAudit).ok());
+    REQUIRE(record_rows(*registry_of(follower.serving_dsn()), {{{}, "dpv:B", "given", {}, 0}}, kAudit).ok());
     CHECK(authoring->consents_after(0)->at(0).purpose == "dpv:A");
     CHECK(following->consents_after(0)->at(0).purpose == "dpv:B");
     // Both authoring at once would tear the configuration apart: nothing in the schema lets a follower's change pass unnoticed.

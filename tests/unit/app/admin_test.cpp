@@ -1,82 +1,8 @@
 // The admin use cases over an in-memory catalog: what they refuse with which pointer, what they change, audit and wait for.
-#include "server/app/admin.h"
-
-#include "server/openssl/crypto.h"
-#include "tests/unit/app/fakes.h"
+#include "tests/unit/app/desk.h"
 
 using namespace licet;
 using namespace licet::testing;
-
-namespace {
-
-const app::Actor kActor{"ada", "operator", {"admin"}};
-
-class NoLog final : public ports::EventLog {
-  public:
-    Status append(ports::LogPosition, std::vector<ports::AppendItem>, AppendDone) override { return {Errc::unavailable, ""}; }
-    Result<std::shared_ptr<const ports::LogBatch>> read(ports::LogPosition, Offset, std::size_t, std::size_t) override {
-        return std::shared_ptr<const ports::LogBatch>(std::make_shared<ports::LogBatch>());
-    }
-    ports::LogBounds bounds(ports::LogPosition) override { return {}; }
-    Result<Offset> seek(ports::LogPosition, UtcMillis) override { return Offset{0}; }
-    Result<Offset> find(ports::LogPosition, const EventIdentity&) override { return {Errc::not_found, "no such event in the log"}; }
-    void on_appended(Appended) override {}
-    void close() override {}
-};
-
-struct Desk : Governed {
-    app::Admin::Parts parts;
-    std::unique_ptr<app::Admin> admin;
-
-    explicit Desk(bool authoring = true) {
-        start();
-        parts.catalog = catalog;
-        parts.governance = governance;
-        parts.log = std::make_shared<NoLog>();
-        parts.crypto = openssl::make_crypto();
-        parts.vocabulary = vocabulary;
-        parts.clock = clock;
-        parts.shadow = std::make_shared<app::ShadowCounts>();
-        parts.subject_digest = [](std::string_view controller, std::string_view who) {
-            return subject(static_cast<std::uint8_t>(controller.size() * 16 + who.size()));
-        };
-        parts.event_digest = [](ProductNo, std::string_view, std::string_view) { return EventIdentity{}; };
-        parts.open_cursor = [](std::string_view, ports::LogPosition, StreamEpoch) { return Result<Offset>(Errc::invalid_cursor, "not a cursor"); };
-        parts.authoring = authoring;
-        admin = std::make_unique<app::Admin>(parts);
-    }
-    // A region, two parties, a product and a contract.
-    void furnish() {
-        done(admin->put_region(kActor, "eu", {{"endpoint", "https://eu.example"}}));
-        done(admin->put_party(kActor, "press", {{"title", "Press"}, {"country", "DE"}}));
-        done(admin->put_party(kActor, "lab", {{"title", "Lab"}, {"country", "FR"}}));
-        done(admin->put_product(kActor, "wiki", product()));
-        done(admin->put_contract(kActor, "lab-wiki", contract()));
-    }
-    static json product() { return {{"title", "Wiki"}, {"owner", "press"}, {"controller", "press"}, {"mapping", mapping_document()}}; }
-    static json contract() {
-        return {{"party", "lab"},
-                {"products", {"wiki"}},
-                {"purposes", {"dpv:AcademicResearch"}},
-                {"price", {{"currency", "EUR"}, {"perEvent", "0.0005"}, {"perMb", "0.10"}}}};
-    }
-    static json done(const Result<app::Reply>& reply) {
-        REQUIRE_MESSAGE(reply.ok(), (reply.ok() ? "" : reply.error().detail + " at " + reply.error().pointer));
-        return reply->body;
-    }
-    static std::string refused(const Result<app::Reply>& reply, Errc code = Errc::invalid_document) {
-        REQUIRE_FALSE(reply.ok());
-        CHECK(reply.error().code == code);
-        return reply.error().pointer;
-    }
-};
-
-json with(json body, const char* key, json value) {
-    body[key] = std::move(value);
-    return body;
-}
-
-}  // namespace
 
 TEST_CASE("admin: every change is audited with its actor, moves the epoch and holds before it is answered") {
     Desk d;
@@ -249,36 +175,6 @@ TEST_CASE("admin: a policy is a draft until it is activated, and must compile fo
     }
     Desk::done(d.admin->retire_policy(kActor, "open"));
     Desk::refused(d.admin->get_policy("closed"), Errc::not_found);
-}
-
-TEST_CASE("admin: consents are recorded under one revision, and withdrawn with all they cover") {
-    Desk d;
-    d.furnish();
-    const json good{{"subject", "someone"}, {"controller", "press"}, {"purposes", {"dpv:AcademicResearch"}}, {"status", "given"}};
-    const auto key = d.parts.subject_digest("press", "someone");
-    auto reply = Desk::done(d.admin->record_consents(kActor, {good, with(good, "subject", "other")}));
-    CHECK(reply["revision"] == 1);
-    CHECK(reply["records"] == 2);
-    CHECK(d.valid(key, "dpv:AcademicResearch"));
-    CHECK(Desk::refused(d.admin->record_consents(kActor, {good, with(good, "status", "maybe")}, app::Numbered::yes)) == "/1/status");
-    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "purposes", json::array())})) == "/purposes");
-    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "purposes", {"dpv:Nope"})})) == "/purposes/0");
-    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "controller", "nobody")})) == "/controller");
-    CHECK(Desk::refused(d.admin->record_consents(kActor, {with(good, "subject", std::string(1025, 'x'))})) == "/subject");
-    Desk::refused(d.admin->record_consents(kActor, {}));
-    CHECK(d.catalog->revision == 1);  // one bad record spoils the request, and nothing of it was taken
-    reply = Desk::done(d.admin->query_consent(kActor, {{"subject", "someone"}, {"controller", "press"}}));
-    CHECK(reply["records"].size() == 1);
-    CHECK(reply["validPurposes"].size() >= 1);
-    CHECK(Desk::done(d.admin->withdraw_consent(kActor, {{"subject", "someone"}, {"controller", "press"}}))["withdrawn"] == 2);
-    CHECK_FALSE(d.valid(key, "dpv:AcademicResearch"));
-    CHECK(d.valid(d.parts.subject_digest("press", "other"), "dpv:AcademicResearch"));
-    Desk::done(d.admin->record_consents(kActor, {with(good, "status", "renewed")}));
-    CHECK(d.valid(key, "dpv:AcademicResearch"));
-    Desk::done(
-        d.admin->withdraw_consent(kActor, with({{"subject", "someone"}, {"controller", "press"}}, "purposes", {"dpv:ResearchAndDevelopment"})));
-    CHECK_FALSE(d.valid(key, "dpv:AcademicResearch"));
-    for (const auto& entry : d.catalog->audited) CHECK(entry.detail.dump().find("someone") == std::string::npos);
 }
 
 TEST_CASE("admin: explain names one event") {

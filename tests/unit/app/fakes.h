@@ -163,7 +163,23 @@ class MemoryCatalog final : public ports::Catalog {
                 if (p.name == name) p.state = p.version == version ? "shadow" : p.state == "shadow" ? "draft" : p.state;
         });
     }
-    Result<ports::Changed> put_consents(const std::vector<ports::ConsentRow>& given, const ports::AuditEntry& audit) override {
+    Result<std::vector<std::uint16_t>> number_recipients(const std::vector<std::string>& names) override {
+        const std::lock_guard lock(mutex_);
+        std::vector<std::uint16_t> out;
+        for (const auto& name : names) {
+            auto& known = held.consent_recipients;
+            const auto at = std::find_if(known.begin(), known.end(), [&](const auto& r) { return r.name == name; });
+            if (at != known.end()) {
+                out.push_back(at->no);
+                continue;
+            }
+            known.push_back({static_cast<std::uint16_t>(known.size() + 1), name});
+            out.push_back(known.back().no);
+        }
+        return out;
+    }
+    // What the registry derives from records.
+    Result<ports::Changed> put_consents(const std::vector<ports::ConsentRow>& given, const ports::AuditEntry& audit) {
         const std::lock_guard lock(mutex_);
         audited.push_back(audit);
         ++revision;
@@ -172,11 +188,11 @@ class MemoryCatalog final : public ports::Catalog {
             auto row = given[position];
             row.revision = revision;
             row.position = position;
+            const auto same = [&](const auto& c) { return c.subject == row.subject && c.purpose == row.purpose && c.recipient == row.recipient; };
             for (const auto& c : consents)
-                if (c.subject == row.subject && c.purpose == row.purpose)
-                    row.withdrawn_revision = c.withdrawn_revision, row.withdrawn_position = c.withdrawn_position;
+                if (same(c)) row.withdrawn_revision = c.withdrawn_revision, row.withdrawn_position = c.withdrawn_position;
             if (row.status == "withdrawn" || row.status == "expired") row.withdrawn_revision = revision, row.withdrawn_position = position;
-            std::erase_if(consents, [&](const auto& c) { return c.subject == row.subject && c.purpose == row.purpose; });
+            std::erase_if(consents, same);
             consents.push_back(row);
         }
         return ports::Changed{held.epochs.sum(), 0, revision};

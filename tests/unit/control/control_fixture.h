@@ -6,8 +6,9 @@
 
 #include "server/control/control.h"
 #include "server/openssl/crypto.h"
-#include "tests/unit/app/fakes.h"
+#include "tests/unit/app/fake_registry.h"
 #include "tests/unit/app/memory_audit.h"
+#include "tests/unit/app/test_tokens.h"
 #include "tests/unit/control/http_client.h"
 
 namespace licet::testing {
@@ -44,7 +45,7 @@ class SmallLedger final : public ports::UsageLedger {
 
 struct ControlFixture : Governed {
     static constexpr const char* kSecret = "boot-secret";
-    static constexpr const char* kRoles[] = {"admin", "policy", "dpo", "finance", "auditor", "producer", "partner"};
+    static constexpr const char* kRoles[] = {"admin", "policy", "dpo", "finance", "auditor", "producer", "partner", "app"};
     std::unique_ptr<control::Control> server;
     std::shared_ptr<MemoryAuditLog> audit_log = std::make_shared<MemoryAuditLog>();
 
@@ -62,6 +63,8 @@ struct ControlFixture : Governed {
         const std::shared_ptr<const ports::Crypto> crypto = openssl::make_crypto();
         app::Admin::Parts parts;
         parts.catalog = for_admin ? std::move(for_admin) : catalog;
+        parts.registry = std::make_shared<MemoryRegistry>(catalog);
+        parts.tokens = test_tokens(clock);
         parts.governance = governance;
         parts.log = std::make_shared<EmptyLog>();
         parts.crypto = crypto;

@@ -20,6 +20,7 @@ std::string example(const control::Route& route) {
         if (const auto at = path.find(parameter); at != std::string::npos) path.replace(at, parameter.size(), value);
     };
     fill("{version}", "1");
+    fill("{part}", "1");
     fill("{name}", "acme");
     return path;
 }
@@ -88,6 +89,28 @@ TEST_CASE("control: roles decide, route by route") {
         CHECK(answer.status == 401);
         CHECK(answer.slug() == "invalid-token");
     }
+}
+
+TEST_CASE("control: with the token of a subject only what is theirs, whatever roles its client has") {
+    ControlFixture f;
+    const auto as_subject = [&](const std::string& method, const std::string& target, const std::string& body = {}) {
+        auto bytes = ControlFixture::request(method, target, "admin", body);
+        bytes.insert(bytes.find("Licet-Request-Id"), "Licet-Subject: " + std::string(32, 'a') + " 1795000000000 acme\r\n");
+        return f.raw(bytes);
+    };
+    CHECK(as_subject("GET", "/v1/me/consents").status == 200);
+    const auto given = as_subject("POST", "/v1/me/consents", R"({"purposes":["dpv:Marketing"],"status":"given"})");
+    CHECK(given.status == 200);
+    CHECK(as_subject("GET", "/v1/me/consents").json()["validPurposes"].size() > 1);
+    for (const auto& route : control::routes()) {
+        if (route.roles.empty() || route.path.starts_with("/v1/me/")) continue;
+        CAPTURE(route.path);
+        CHECK(as_subject(std::string(route.method), example(route), route.method == "GET" ? "" : "[]").status == 403);
+    }
+    CHECK(f.call("GET", "/v1/me/consents", "admin").status == 403);
+    auto bent = ControlFixture::request("GET", "/v1/me/consents", "admin");
+    bent.insert(bent.find("Licet-Request-Id"), "Licet-Subject: nobody\r\n");
+    CHECK(f.raw(bent).status == 401);
 }
 
 TEST_CASE("control: a change is made once, audited with its actor, and answered with its epoch") {
@@ -173,7 +196,7 @@ TEST_CASE("control: what a use case throws stays inside") {
         Result<ports::Changed> activate_policy(const std::string&, std::uint32_t, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> retire_policy(const std::string&, const ports::AuditEntry&) override { return no(); }
         Result<ports::Changed> put_licence(const ports::Licence&, const ports::AuditEntry&) override { return no(); }
-        Result<ports::Changed> put_consents(const std::vector<ports::ConsentRow>&, const ports::AuditEntry&) override { return no(); }
+        Result<std::vector<std::uint16_t>> number_recipients(const std::vector<std::string>&) override { return no(); }
         Result<std::vector<ports::PolicyRow>> policies(const std::string&) override { return no(); }
         Status record_audit(const ports::AuditEntry&) override { return no(); }
         void watch(std::function<void()>) override {}

@@ -120,6 +120,72 @@ TEST_CASE("the control plane never sees chunks, HEAD, or a request of nobody but
     CHECK(ScriptedControl::header(behind.last(), "Licet-Client").empty());
 }
 
+TEST_CASE("the token of a data subject opens what is theirs and nothing else, and nobody else's token opens that") {
+    Behind behind;
+    EdgeFixture edge(to(behind));
+    SubjectKey key;
+    key.bytes.fill(7);
+    const auto snapshot = app::build_snapshot(configuration(), "eu", std::make_shared<policy::ConsentIndex>(), policy::builtin_vocabulary());
+    const std::pair<std::string, std::string> mine{"Authorization",
+                                                   "Bearer " + edge.tokens->issue_subject(*snapshot, "partner", key, "press", 60, {})};
+    const auto answer = edge.ask({"GET", "/v1/me/consents", "", {mine, {"Licet-Subject", "another"}}});
+    CHECK(answer.status == 200);
+    CHECK(ScriptedControl::header(behind.last(), "Licet-Client") == "partner");
+    CHECK(ScriptedControl::header(behind.last(), "Licet-Subject").starts_with("07070707070707070707070707070707 "));
+    CHECK(ScriptedControl::header(behind.last(), "Licet-Subject").ends_with(" press"));
+    const auto before = behind.count();
+    for (const char* elsewhere : {"/v1/admin/regions", "/v1/finance/usage", "/v1/openapi.json", "/v1/usage", "/v1/products/news/events"}) {
+        CAPTURE(elsewhere);
+        CHECK(edge.ask({"GET", elsewhere, "", {mine}}).what() == "401 invalid-token");
+    }
+    CHECK(edge.ask({"GET", "/v1/me/consents", "", {edge.bearer()}}).what() == "401 invalid-token");
+    CHECK(edge.ask({"GET", "/v1/me/consents", "", {}}).what() == "401 unauthenticated");
+    CHECK(edge.ask({"GET", "/v1/me/consents", "", {{"Authorization", mine.second + "x"}}}).what() == "401 invalid-token");
+    CHECK(behind.count() == before);
+    // Others say nothing of a subject.
+    CHECK(edge.ask({"GET", "/v1/admin/regions", "", {edge.bearer(), {"Licet-Subject", "a"}}}).status == 200);
+    CHECK(ScriptedControl::header(behind.last(), "Licet-Subject").empty());
+}
+
+TEST_CASE("an import is cut at the ends of lines as it comes, and ends with the first part that is refused") {
+    Behind behind;
+    EdgeFixture edge(to(behind));
+    const auto import = [&](const std::string& body) {
+        const auto from = behind.count();
+        const auto answer = edge.ask({"PUT", "/v1/admin/consents/imports/letter", body, {edge.bearer(), {"Content-Type", "application/x-ndjson"}}});
+        const std::lock_guard lock(behind.mutex);
+        return std::pair(answer, std::vector<std::string>(behind.requests.begin() + static_cast<std::ptrdiff_t>(from), behind.requests.end()));
+    };
+    const auto body_of = [](const std::string& request) { return request.substr(request.find("\r\n\r\n") + 4); };
+    auto [small, requests] = import("{\"a\":1}\n\n{\"b\":2}");
+    CHECK(small.status == 200);
+    REQUIRE(requests.size() == 3);
+    CHECK(requests[0].starts_with("POST /v1/admin/consents/imports/letter HTTP"));
+    CHECK(requests[1].starts_with("PUT /v1/admin/consents/imports/letter/parts/1 HTTP"));
+    CHECK(body_of(requests[1]) == "{\"a\":1}\n{\"b\":2}");
+    CHECK(requests[2].starts_with("POST /v1/admin/consents/imports/letter/complete HTTP"));
+    // By number of records, and by bytes.
+    std::string lines, wide;
+    for (std::size_t i = 0; i < limits::consent_import_part_max_records + 5; ++i) lines += "{" + std::to_string(i) + "}\n";
+    std::tie(small, requests) = import(lines);
+    REQUIRE(requests.size() == 4);
+    CHECK(body_of(requests[1]) + body_of(requests[2]) == lines);
+    CHECK(std::count(requests[2].begin() + static_cast<std::ptrdiff_t>(requests[2].find("\r\n\r\n") + 4), requests[2].end(), '\n') == 5);
+    for (int i = 0; i < 5; ++i) wide += std::string(limits::consent_import_part_max_bytes / 2 - 1, static_cast<char>('a' + i)) + "\n";
+    std::tie(small, requests) = import(wide);
+    REQUIRE(requests.size() == 5);
+    CHECK(body_of(requests[1]) + body_of(requests[2]) + body_of(requests[3]) == wide);
+    CHECK(import(std::string(limits::consent_import_part_max_bytes + 1, 'x')).first.what() == "413 body-too-large");
+    CHECK(import("").second.size() == 2);
+    CHECK(edge.ask({"PUT", "/v1/admin/consents/imports/letter", "{}", {edge.bearer(), {"Content-Type", "application/json"}}}).what() ==
+          "415 unsupported-media-type");
+    CHECK(edge.ask({"PUT", "/v1/admin/consents/imports/Letter", "{}", {edge.bearer(), {"Content-Type", "application/x-ndjson"}}}).what() ==
+          "400 invalid-parameter");
+    // Refused: the rest is not sent.
+    const auto refused = edge.ask({"PUT", "/v1/admin/consents/imports/denied", lines, {edge.bearer(), {"Content-Type", "application/x-ndjson"}}});
+    CHECK(refused.status == 405);
+}
+
 TEST_CASE("only named headers come back, and only an answer to this very request") {
     Behind behind;
     EdgeFixture edge(to(behind));

@@ -107,6 +107,39 @@ TEST_CASE("a withdrawal counts at the very next decision, from a warm memo") {
     CHECK_FALSE(open.decider->decide(stored, {}).consent_probed);
 }
 
+TEST_CASE("consents that name a recipient are seen by its entitlements, which then share no view with others") {
+    const auto mapping = mapping_of(kFields);
+    const auto asks = policy_of("p", json::array({rule("r", json::array({constraint("licet:consent", "eq", "valid")}))}));
+    auto named = entitlement();
+    named.consent_recipients = {7};
+    View theirs(named, {asks}, {mapping}), others(entitlement(), {asks}, {mapping});
+    CHECK(theirs.program->view_key() != others.program->view_key());
+    View open(named, {policy_of("p", json::array({rule("r")}))}, {mapping}),
+        open_to_others(entitlement(), {policy_of("p", json::array({rule("r")}))}, {mapping});
+    CHECK(open.program->view_key() == open_to_others.program->view_key());  // nobody asks for consent
+    EventText e{"CC0-1.0", "FR", "ada"};
+    e.data = "{}";
+    const auto record = make_record(*mapping, e);
+    const auto stored = event::StoredEvent::parse(record).value();
+    const auto purposes = below("dpv:ServiceManagement");
+    const auto given = policy::key_for_recipient(subject_key("ada"), 7, policy::Restriction::given),
+               withdrawn = policy::key_for_recipient(subject_key("ada"), 7, policy::Restriction::withdrawn);
+    for (auto* view : {&theirs, &others}) {
+        const std::pair<SubjectKey, policy::PurposeSet> change[] = {{given, purposes}};
+        view->consents.set_related(change);
+    }
+    CHECK(theirs.decider->decide(stored, {}).reason == Reason::permitted);
+    CHECK(others.decider->decide(stored, {}).reason == Reason::consent_missing);
+    CHECK(policy::explain(*theirs.program, stored, theirs.consents, {})["deliver"] == true);
+    CHECK(policy::explain(*others.program, stored, others.consents, {})["deliver"] == false);
+    for (auto* view : {&theirs, &others}) {
+        const std::pair<SubjectKey, policy::PurposeSet> change[] = {{subject_key("ada"), purposes}, {given, {}}, {withdrawn, purposes}};
+        view->consents.set_related(change);
+    }
+    CHECK(theirs.decider->decide(stored, {}).reason == Reason::consent_missing);
+    CHECK(others.decider->decide(stored, {}).reason == Reason::permitted);
+}
+
 TEST_CASE("an event of an unknown mapping version is withheld, and one whose mapping lacks a field a transform names") {
     const auto v1 = mapping_of(json::array({{{"pointer", "/ip"}}}), 1), v2 = mapping_of(kFields, 2), v3 = mapping_of(kFields, 3);
     View view(entitlement(), {policy_of("p", json::array({rule("r", json::array(), json::array({transform("redact", "licet:pointer", "/email")}))}))},
