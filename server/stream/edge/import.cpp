@@ -3,7 +3,6 @@
 // recognised. Never more than a part is held.
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/buffer_body.hpp>
-#include <charconv>
 
 #include "base/limits.h"
 #include "server/stream/edge/connection.h"
@@ -108,11 +107,8 @@ Task<bool> Connection::import_consents(const std::string& name) {
         }
         std::optional<Response> refusal;
         const bool whole = co_await send_parts(target, refusal);
-        if (!whole && !refusal) co_return false;
-        if (refusal) {
-            (void)whole;  // what is left of the body is not looked at
-            co_return co_await answer(*std::move(refusal));
-        }
+        if (refusal) co_return co_await answer(*std::move(refusal));  // what is left of the body is not looked at
+        if (!whole) co_return false;
     }
     auto done = co_await ask("POST", target + "/complete", {});
     co_return co_await answer(std::move(done));
