@@ -35,9 +35,9 @@ void ConsentIndex::set(const SubjectKey& subject, const PurposeSet& purposes) {
     set_steps(subject, {&step, 1});
 }
 
-void ConsentIndex::set_related(std::span<const std::pair<SubjectKey, PurposeSet>> entries) {
+void ConsentIndex::set_related(std::span<const Entry> entries) {
     related_changes_.fetch_add(1, std::memory_order_relaxed);  // the entries' own stores are not seen without it
-    for (const auto& [key, purposes] : entries) set(key, purposes);
+    for (const auto& [key, steps] : entries) set_steps(key, steps);
     related_changes_.fetch_add(1, std::memory_order_release);
 }
 

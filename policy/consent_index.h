@@ -45,7 +45,8 @@ class ConsentIndex {
     void set_steps(const SubjectKey& subject, std::span<const ConsentStep> steps);
     void set(const SubjectKey& subject, const PurposeSet& purposes);  // without an end
     // Several entries that are read together, as one change: a reader that saw the count even before it read and the same after saw none half made.
-    void set_related(std::span<const std::pair<SubjectKey, PurposeSet>> entries);
+    using Entry = std::pair<SubjectKey, std::vector<ConsentStep>>;
+    void set_related(std::span<const Entry> entries);
     [[nodiscard]] std::uint64_t related_changes() const noexcept { return related_changes_.load(std::memory_order_acquire); }
     // Ends what ran out by `now`, and says whose purposes that changed. For good: a clock that is set back revives nothing, here or in a later set().
     [[nodiscard]] std::vector<SubjectKey> advance(UtcMillis now);

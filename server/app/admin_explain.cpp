@@ -4,7 +4,7 @@
 #include <set>
 
 #include "server/app/admin.h"
-#include "server/app/consents.h"
+#include "server/app/consent_steps.h"
 
 namespace licet::app {
 namespace {
@@ -62,7 +62,7 @@ Status Admin::recall_consents(policy::ConsentIndex& index, const SubjectKey& sub
     std::vector<HeldConsent> held;
     for (const auto& row : consents->rows)
         if (const auto one = held_consent(row, *parts_.vocabulary)) held.push_back(*one);
-    if (!held.empty()) put_consents(index, subject, held, *parts_.vocabulary, at);
+    if (!held.empty()) put_entries(index, consent_entries(subject, held, *parts_.vocabulary));
     index.set_revision(consents->revision);
     index.set_ready(true);
     return success();

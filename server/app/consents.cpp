@@ -1,7 +1,6 @@
 #include "server/app/consents.h"
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 namespace licet::app {
@@ -49,22 +48,6 @@ ForRecipient purposes_for(policy::RecipientNo recipient, std::span<const HeldCon
 
 policy::PurposeSet valid_purposes(std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary, UtcMillis now) {
     return purposes_for(0, held, vocabulary, now).given;
-}
-
-void put_consents(policy::ConsentIndex& index, const SubjectKey& subject, std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary,
-                  UtcMillis now) {
-    std::set<policy::RecipientNo> named;
-    for (const auto& h : held)
-        if (h.recipient != 0) named.insert(h.recipient);
-    const auto everybody = valid_purposes(held, vocabulary, now);
-    if (named.empty()) return index.set(subject, everybody);
-    std::vector<std::pair<SubjectKey, policy::PurposeSet>> entries{{subject, everybody}};
-    for (const auto recipient : named) {
-        const auto purposes = purposes_for(recipient, held, vocabulary, now);
-        entries.emplace_back(policy::key_for_recipient(subject, recipient, policy::Restriction::given), purposes.given);
-        entries.emplace_back(policy::key_for_recipient(subject, recipient, policy::Restriction::withdrawn), purposes.withdrawn);
-    }
-    index.set_related(entries);
 }
 
 }  // namespace licet::app

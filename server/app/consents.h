@@ -39,8 +39,4 @@ struct ForRecipient {
 [[nodiscard]] ForRecipient purposes_for(policy::RecipientNo recipient, std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary,
                                         UtcMillis now);
 
-// Writes what is held of a subject into the index: one entry, and two for each recipient that it names, together.
-void put_consents(policy::ConsentIndex& index, const SubjectKey& subject, std::span<const HeldConsent> held, const policy::Vocabulary& vocabulary,
-                  UtcMillis now);
-
 }  // namespace licet::app

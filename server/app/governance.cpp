@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/limits.h"
+#include "server/app/consent_gatherer.h"
 #include "server/ports/log.h"
 
 namespace licet::app {
@@ -29,15 +30,15 @@ Governance::~Governance() { stop(); }
 Status Governance::load() {
     const std::lock_guard one_at_a_time(refresh_mutex_);
     const std::lock_guard lock(state_mutex_);  // the expirer has not started
-    std::vector<SubjectKey> subjects;
+    ConsentGatherer gathered;
     const auto revision = parts_.catalog->each_consent([&](const ports::ConsentRow& row) {
-        take(row);
-        subjects.push_back(row.subject);
+        if (const auto held = held_consent(row, *parts_.vocabulary)) gathered.add(row.subject, *held);
     });
     if (!revision) return revision.error();
     revision_ = *revision;
-    const UtcMillis now = parts_.clock->utc_now();
-    for (const auto& subject : subjects) index(subject, now);
+    gathered.take([&](const SubjectKey& subject, std::span<const HeldConsent> held) {
+        put_entries(*index_, consent_entries(subject, held, *parts_.vocabulary));
+    });
     index_->set_revision(revision_);
     index_->set_ready(true);
     // Read after the consents: the epoch it names may be ahead of them for a moment, which the next refresh mends before anything is acknowledged.
@@ -45,11 +46,8 @@ Status Governance::load() {
     if (!configuration) return configuration.error();
     const auto epochs_before = configuration->epochs;
     if (auto rest = parts_.catalog->consents_after(revision_); rest) {
-        for (const auto& row : *rest) {
-            take(row);
-            index(row.subject, now);
-            revision_ = std::max(revision_, row.revision);
-        }
+        for (const auto& entries : entries_of(*rest)) put_entries(*index_, entries);
+        for (const auto& row : *rest) revision_ = std::max(revision_, row.revision);
         index_->set_revision(revision_);
         // Consents may name recipients the configuration was read before: those are of this region, and it claims no later epoch.
         if (!rest->empty()) configuration = parts_.catalog->configuration();
@@ -59,7 +57,7 @@ Status Governance::load() {
         return rest.error();
     }
     auto snapshot = build_snapshot(*configuration, parts_.region, index_, parts_.vocabulary);
-    log::info("governance.loaded", {{"epoch", epochs_before.sum().value}, {"subjects", registry_.size()}, {"consent_revision", revision_}});
+    log::info("governance.loaded", {{"epoch", epochs_before.sum().value}, {"consent_entries", index_->size()}, {"consent_revision", revision_}});
     snapshot_.store(std::move(snapshot));
     return success();
 }
@@ -122,15 +120,16 @@ Status Governance::refresh() {
 
     const std::lock_guard lock(state_mutex_);
     // Consents first: the index is shared with the snapshots in use, and must hold a withdrawal before anyone is told of the epoch.
+    const auto changed = entries_of(*rows);
     std::vector<SubjectKey> subjects;
-    for (const auto& row : *rows) {
-        take(row);
-        if (subjects.empty() || subjects.back() != row.subject) subjects.push_back(row.subject);
-        revision_ = std::max(revision_, row.revision);
+    auto end = index_->next_end();
+    for (const auto& entries : changed) {
+        subjects.push_back(entries.front().first);
+        if (const auto first = first_end(entries); first && (!end || *first < *end)) end = first;
     }
-    if (plane_) plane_->consents_end_at(next_end());
-    const UtcMillis now = parts_.clock->utc_now();
-    for (const auto& subject : subjects) index(subject, now);
+    if (plane_) plane_->consents_end_at(end.value_or(UtcMillis{}));
+    for (const auto& entries : changed) put_entries(*index_, entries);
+    for (const auto& row : *rows) revision_ = std::max(revision_, row.revision);
     index_->set_revision(revision_);
     const auto epoch = next->epoch;
     snapshot_.store(std::move(next));
@@ -165,33 +164,32 @@ Result<Barrier> Governance::barrier(GovernanceEpoch epoch, int wait_ms) {
     return barriers_->look(epoch, wait_ms);
 }
 
-UtcMillis Governance::next_end() const { return expiries_.empty() ? UtcMillis{} : UtcMillis{expiries_.top().first}; }
+UtcMillis Governance::next_end() const { return index_->next_end().value_or(UtcMillis{}); }
 
-void Governance::take(const ports::ConsentRow& row) {
-    const auto next = held_consent(row, *parts_.vocabulary);
-    if (!next) return;
-    auto& held = registry_[row.subject];
-    std::erase_if(held, [&](const HeldConsent& h) { return h.purpose == next->purpose && h.recipient == next->recipient; });
-    held.push_back(*next);
-    if (row.valid_until.value != 0) expiries_.emplace(row.valid_until.value, row.subject);
+// One group for each subject, from all that is recorded of her.
+std::vector<std::vector<policy::ConsentIndex::Entry>> Governance::entries_of(const std::vector<ports::ConsentRow>& rows) const {
+    std::vector<std::vector<policy::ConsentIndex::Entry>> out;
+    std::vector<HeldConsent> held;
+    for (std::size_t from = 0, to; from < rows.size(); from = to) {
+        held.clear();
+        for (to = from; to < rows.size() && rows[to].subject == rows[from].subject; ++to)
+            if (const auto one = held_consent(rows[to], *parts_.vocabulary)) held.push_back(*one);
+        out.push_back(consent_entries(rows[from].subject, held, *parts_.vocabulary));
+    }
+    return out;
 }
 
-void Governance::index(const SubjectKey& subject, UtcMillis now) {
-    if (const auto at = registry_.find(subject); at != registry_.end()) put_consents(*index_, subject, at->second, *parts_.vocabulary, now);
-}
-
+// The index needs nobody to know what has ended; what was encoded before does.
 void Governance::expire_loop() {
     std::unique_lock lock(state_mutex_);
     while (!stopping_) {
-        const std::int64_t now = parts_.clock->utc_now().value;
-        std::vector<SubjectKey> due;
-        while (!expiries_.empty() && expiries_.top().first <= now) {
-            due.push_back(expiries_.top().second);
-            expiries_.pop();
-        }
-        for (const auto& subject : due) index(subject, {now});
-        if (!due.empty()) give(snapshot()->epoch, due, false);
-        const auto wait = expiries_.empty() ? kClockLookMs : std::clamp<std::int64_t>(expiries_.top().first - now, 1, kClockLookMs);
+        const UtcMillis now = parts_.clock->utc_now();
+        const auto looked_to = index_->next_end();
+        const auto ended = index_->advance(now);
+        // Also when nobody's has ended after all (it was renewed): the data plane holds its breath at the moment it was told of.
+        if (looked_to && *looked_to <= now) give(snapshot()->epoch, ended, false);
+        const auto next = index_->next_end();
+        const auto wait = next ? std::clamp<std::int64_t>(next->value - now.value, 1, kClockLookMs) : kClockLookMs;
         expiry_changed_.wait_for(lock, std::chrono::milliseconds(wait));
     }
 }

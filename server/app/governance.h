@@ -8,14 +8,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <queue>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "server/app/barrier_audit.h"
 #include "server/app/barriers.h"
-#include "server/app/consents.h"
+#include "server/app/consent_steps.h"
 #include "server/app/data_plane.h"
 #include "server/app/snapshot.h"
 #include "server/ports/catalog.h"
@@ -54,24 +52,20 @@ class Governance {
     [[nodiscard]] Result<Barrier> barrier(GovernanceEpoch epoch, int wait_ms);
 
   private:
-    void take(const ports::ConsentRow& row);
-    void index(const SubjectKey& subject, UtcMillis now);
+    [[nodiscard]] std::vector<std::vector<policy::ConsentIndex::Entry>> entries_of(const std::vector<ports::ConsentRow>& rows) const;
     void give(GovernanceEpoch epoch, const std::vector<SubjectKey>& subjects, bool configuration);
     [[nodiscard]] UtcMillis next_end() const;  // of a consent; 0: none will
     void expire_loop();
 
     const Parts parts_;
     std::atomic<std::shared_ptr<const Snapshot>> snapshot_;
-    std::shared_ptr<policy::ConsentIndex> index_;
+    std::shared_ptr<policy::ConsentIndex> index_;  // written under state_mutex_
     std::shared_ptr<DataPlane> plane_;
 
     std::mutex refresh_mutex_;  // one catch-up at a time; held across catalog reads
     // Taken under it or alone, never across I/O: consents must run out on time also while the catalog does not answer.
     std::mutex state_mutex_;
     std::uint64_t revision_ = 0;  // under refresh_mutex_
-    std::unordered_map<SubjectKey, std::vector<HeldConsent>> registry_;
-    using Expiry = std::pair<std::int64_t, SubjectKey>;
-    std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
     std::condition_variable expiry_changed_;
     bool stopping_ = false;
     std::thread expirer_;

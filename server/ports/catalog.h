@@ -159,7 +159,7 @@ class Catalog {
     // All consents of the region in no particular order, and the revision reached; one consistent read. A row is valid during the call only.
     [[nodiscard]] virtual Result<std::uint64_t> each_consent(const std::function<void(const ConsentRow&)>& take) = 0;
     [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_of(const SubjectKey& subject) = 0;
-    // Consents changed after `revision`, in order.
+    // All consents of every subject of whom something was recorded after `revision`, subject by subject.
     [[nodiscard]] virtual Result<std::vector<ConsentRow>> consents_after(std::uint64_t revision) = 0;
 
     // The same as it was at a moment, by the catalog's clock. Without regions, clients and shadows, on which no decision rests. Errors: gone for a

@@ -13,7 +13,6 @@ using namespace ports;
 constexpr const char* kConsents =
     "SELECT subject, purpose, status, valid_until, revision, position, withdrawn_revision, withdrawn_position, recipient FROM consents ";
 constexpr int kNumberAttempts = 16;
-constexpr const char* kInOrder = " ORDER BY revision, position";
 
 ConsentRow consent_of(const pqxx::row& row) {
     return {subject_of(row[0]),          row[1].as<std::string>(),   row[2].as<std::string>(),
@@ -23,17 +22,18 @@ ConsentRow consent_of(const pqxx::row& row) {
 
 std::vector<ConsentRow> consents_where(pqxx::work& t, const char* where, const std::string& parameter) {
     std::vector<ConsentRow> out;
-    for (const auto& r : t.exec_params(std::string(kConsents) + where + kInOrder, parameter)) out.push_back(consent_of(r));
+    for (const auto& r : t.exec_params(std::string(kConsents) + where, parameter)) out.push_back(consent_of(r));
     return out;
 }
 
 }  // namespace
 
 std::vector<ConsentRow> consents_of(pqxx::work& t, const SubjectKey& subject) {
-    return consents_where(t, "WHERE subject = $1::bytea", bytea_literal(subject));
+    return consents_where(t, "WHERE subject = $1::bytea ORDER BY revision, position", bytea_literal(subject));
 }
 std::vector<ConsentRow> consents_after(pqxx::work& t, std::uint64_t revision) {
-    return consents_where(t, "WHERE revision > $1::bigint", std::to_string(revision));
+    return consents_where(t, "WHERE subject IN (SELECT subject FROM consents WHERE revision > $1::bigint) ORDER BY subject, revision, position",
+                          std::to_string(revision));
 }
 
 std::vector<ConsentRecipient> read_recipients(pqxx::work& t) {

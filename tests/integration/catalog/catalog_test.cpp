@@ -184,12 +184,16 @@ TEST_CASE("catalog: consents keep their order, their last word and their last wi
     CHECK(rows[1].position == 2);
     CHECK(rows[1].withdrawn_revision == 3);
     CHECK(rows[1].withdrawn_position == 1);
+    // Who changed in part is told in whole.
+    CHECK(f.catalog->consents_after(2)->size() == 2);
+    done(record_rows(*f.registry, {{subject(1), "dpv:B", "renewed", {}, 0}}, kAudit));
+    CHECK(f.catalog->consents_after(3)->size() == 2);
     CHECK(f.catalog->consents_of(subject(99))->empty());
     const auto epochs = *f.catalog->epochs();
-    CHECK(epochs.regional == 3);
+    CHECK(epochs.regional == 4);
     CHECK(epochs.global == 1);
     CHECK(record_rows(*f.registry, {{subject(1), "dpv:A", "perhaps", {}, 0}}, kAudit).error().code == Errc::conflict);
-    CHECK(f.catalog->epochs()->regional == 3);
+    CHECK(f.catalog->epochs()->regional == 4);
 }
 
 TEST_CASE("catalog: changes of many at once have each an epoch and an audit line of their own") {

@@ -1,5 +1,5 @@
 // Consents limited to recipients: the order of records, and how they reach the entitlements of those recipients and nobody else.
-#include "server/app/consents.h"
+#include "server/app/consent_steps.h"
 #include "tests/unit/app/fakes.h"
 
 using namespace licet;
@@ -34,7 +34,7 @@ bool valid(const std::vector<Says>& all, std::vector<policy::RecipientNo> recipi
     const auto vocabulary = policy::builtin_vocabulary();
     const auto& v = *vocabulary;
     policy::ConsentIndex index;
-    app::put_consents(index, subject(1), held(all), v, {1000});
+    app::put_entries(index, app::consent_entries(subject(1), held(all), v));
     CHECK(policy::consented_purposes(index, subject(2), recipients, {1000}).empty());
     return policy::consented_purposes(index, subject(1), recipients, {1000}).has(*v.purpose(purpose));
 }
@@ -140,4 +140,33 @@ TEST_CASE("recipients: a node that starts knows those that consents name") {
     CHECK(snapshot->knows_recipient(numbers[0]));
     CHECK_FALSE(g.valid(subject(1), kPurpose));
     CHECK(policy::consented_purposes(*snapshot->consents, subject(1), numbers, g.clock->utc_now()).has(*g.vocabulary->purpose(kPurpose)));
+}
+
+TEST_CASE("recipients: what ends for one of them ends by itself, and is told of the subject") {
+    const auto vocabulary = policy::builtin_vocabulary();
+    const auto purpose = *vocabulary->purpose(kPurpose);
+    policy::ConsentIndex index;
+    // From the lab it was withdrawn, until consent for everybody; that one ends, and what was withdrawn stays withdrawn.
+    app::put_entries(
+        index, app::consent_entries(subject(1),
+                                    held({{"given"}, {"given", kLab, kPurpose, 100}, {"withdrawn", kShop}, {"given", kUniversities, kPurpose, 200}}),
+                                    *vocabulary));
+    const auto asks = [&](policy::RecipientNo recipient, std::int64_t at) {
+        return policy::consented_purposes(index, subject(1), {{recipient}}, {at}).has(purpose);
+    };
+    CHECK(asks(kLab, 99));
+    CHECK(asks(kLab, 100));  // everybody may
+    CHECK_FALSE(asks(kShop, 99));
+    app::put_entries(index,
+                     app::consent_entries(subject(1), held({{"given", kLab, kPurpose, 100}, {"given", kUniversities, kPurpose, 200}}), *vocabulary));
+    CHECK(asks(kLab, 99));
+    CHECK_FALSE(asks(kLab, 100));
+    CHECK(asks(kUniversities, 199));
+    CHECK_FALSE(asks(kUniversities, 200));
+    for (const std::int64_t end : {100, 200}) {
+        CHECK(index.next_end() == UtcMillis{end});
+        const auto ended = index.advance({end});
+        CHECK(std::find(ended.begin(), ended.end(), subject(1)) != ended.end());
+    }
+    CHECK_FALSE(index.next_end());
 }

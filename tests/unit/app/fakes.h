@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "server/app/governance.h"
@@ -67,7 +68,12 @@ class MemoryCatalog final : public ports::Catalog {
     }
     Result<std::vector<ports::ConsentRow>> consents_after(std::uint64_t after) override {
         if (consents_away) return away();
-        return select([&](const auto& row) { return row.revision > after; });
+        std::set<SubjectKey> changed;
+        const auto newer = select([&](const auto& row) { return row.revision > after; });
+        for (const auto& row : *newer) changed.insert(row.subject);
+        auto out = select([&](const auto& row) { return changed.contains(row.subject); });
+        std::stable_sort(out->begin(), out->end(), [](const auto& a, const auto& b) { return a.subject < b.subject; });
+        return out;
     }
 
     Result<ports::Configuration> configuration_at(UtcMillis at) override {

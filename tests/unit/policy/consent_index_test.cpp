@@ -158,7 +158,8 @@ TEST_CASE("consent index: entries that are read together are never seen half cha
         }
     });
     for (std::uint64_t i = 1; i <= 100'000 || seen.load() == 0; ++i) {
-        const std::pair<SubjectKey, PurposeSet> both[] = {{key(1), words(i)}, {key(2), words(i)}};
+        const std::vector<ConsentStep> steps{{ConsentStep::forever, words(i)}};
+        const ConsentIndex::Entry both[] = {{key(1), steps}, {key(2), steps}};
         index.set_related(both);
     }
     stop = true;

@@ -122,10 +122,11 @@ TEST_CASE("consents that name a recipient are seen by its entitlements, which th
     const auto record = make_record(*mapping, e);
     const auto stored = event::StoredEvent::parse(record).value();
     const auto purposes = below("dpv:ServiceManagement");
+    const auto always = [](const policy::PurposeSet& set) { return std::vector<policy::ConsentStep>{{policy::ConsentStep::forever, set}}; };
     const auto given = policy::key_for_recipient(subject_key("ada"), 7, policy::Restriction::given),
                withdrawn = policy::key_for_recipient(subject_key("ada"), 7, policy::Restriction::withdrawn);
     for (auto* view : {&theirs, &others}) {
-        const std::pair<SubjectKey, policy::PurposeSet> change[] = {{given, purposes}};
+        const policy::ConsentIndex::Entry change[] = {{given, always(purposes)}};
         view->consents.set_related(change);
     }
     CHECK(theirs.decider->decide(stored, {}).reason == Reason::permitted);
@@ -133,7 +134,7 @@ TEST_CASE("consents that name a recipient are seen by its entitlements, which th
     CHECK(policy::explain(*theirs.program, stored, theirs.consents, {})["deliver"] == true);
     CHECK(policy::explain(*others.program, stored, others.consents, {})["deliver"] == false);
     for (auto* view : {&theirs, &others}) {
-        const std::pair<SubjectKey, policy::PurposeSet> change[] = {{subject_key("ada"), purposes}, {given, {}}, {withdrawn, purposes}};
+        const policy::ConsentIndex::Entry change[] = {{subject_key("ada"), always(purposes)}, {given, {}}, {withdrawn, always(purposes)}};
         view->consents.set_related(change);
     }
     CHECK(theirs.decider->decide(stored, {}).reason == Reason::consent_missing);
