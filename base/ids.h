@@ -38,6 +38,7 @@ struct Digest128 {
 };
 using SubjectKey = Digest128<struct SubjectTag>;      // HMAC(subject key, controller, raw subject id)
 using EventIdentity = Digest128<struct IdentityTag>;  // digest of (product, source, id): the deduplication key
+using DataKeyId = Digest128<struct DataKeyTag>;       // random: a key that values of one data subject are encrypted under
 
 // A slug: 1-64 characters of [a-z0-9._-], starting with a letter or digit.
 [[nodiscard]] constexpr bool valid_slug(std::string_view s) noexcept {

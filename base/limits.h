@@ -121,4 +121,11 @@ inline constexpr std::size_t audit_page_max_bytes = 1024 * 1024;       // read a
 inline constexpr std::size_t audit_exports_max_per_shard = 8;          // under way at one time, each with a page or two in memory
 inline constexpr std::size_t audit_line_max_bytes = 64 * 1024 * 1024;  // that `licet verify` reads
 
+// Keys of data subjects
+inline constexpr std::size_t subject_keys_cached_max = 131'072;       // unwrapped, in memory; about 250 bytes each
+inline constexpr std::size_t subject_keys_rewrapped_at_once = 1'000;  // in one transaction
+inline constexpr std::size_t subject_report_scanned_max = 200'000;    // events read for one page
+inline constexpr std::size_t subject_report_events_max = 100;         // told of on one page
+inline constexpr int subject_report_page_ms = 5'000;                  // a page ends
+
 }  // namespace licet::limits

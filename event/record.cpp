@@ -7,8 +7,9 @@
 namespace licet::event {
 namespace {
 
-// Header: magic u8, version u8, data kind u8, zero u8, mapping u32, time i64, expiry i64, subject 16, then u32 each: size of the static block, of
-// partition key, id, source, number of spans, size of envelope, of data. The parts follow in that order.
+// Header: magic u8, version u8, data kind u8, sealed u8 (0 or 1), mapping u32, time i64, expiry i64, subject 16, then u32 each: size of the static
+// block, of partition key, id, source, number of spans, size of envelope, of data. The id of the key follows when sealed, then the parts in that
+// order.
 constexpr std::uint8_t kMagic = 0xE5;
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 4 + 4 + 8 + 8 + 16 + 7 * 4;
@@ -71,15 +72,51 @@ std::string encode_record(const EventDraft& draft) {
         put(out, static_cast<std::uint8_t>(field >> 16));
     }
     out.append(draft.partition_key).append(draft.id).append(draft.source);
-    for (const Span& span : draft.spans) {
-        put(out, span.field);
-        put(out, static_cast<std::uint8_t>(span.value_kind));
-        put(out, static_cast<std::uint8_t>(span.detected));
-        put(out, span.member_begin);
-        put(out, span.value_begin);
-        put(out, span.value_end);
-    }
+    for (const Span& span : draft.spans) append_span(span, out);
     out.append(draft.envelope).append(draft.data);
+    return out;
+}
+
+void append_span(const Span& span, std::string& out) {
+    put(out, span.field);
+    put(out, static_cast<std::uint8_t>(span.value_kind));
+    put(out, static_cast<std::uint8_t>(span.detected));
+    put(out, span.member_begin);
+    put(out, span.value_begin);
+    put(out, span.value_end);
+}
+
+StoredEvent StoredEvent::with_data(std::string_view data) const noexcept {
+    StoredEvent out = *this;
+    out.data_ = data;
+    out.sealed_ = false;
+    return out;
+}
+StoredEvent StoredEvent::with_data(std::string_view data, std::string_view spans) const noexcept {
+    StoredEvent out = with_data(data);
+    out.spans_ = spans.data();
+    out.span_count_ = spans.size() / kSpanBytes;
+    return out;
+}
+
+std::string StoredEvent::encode_sealed(const DataKeyId& key, std::string_view data) const {
+    std::string out;
+    const std::string_view spans(spans_, span_count_ * kSpanBytes);
+    out.reserve(kHeaderBytes + key.bytes.size() + static_attributes_.size() + partition_key_.size() + id_.size() + source_.size() + spans.size() +
+                envelope_.size() + data.size());
+    put(out, kMagic);
+    put(out, kVersion);
+    put(out, static_cast<std::uint8_t>(data_kind_));
+    put(out, std::uint8_t{1});
+    put(out, mapping_version_);
+    put(out, time_.value);
+    put(out, expiry_.value);
+    out.append(reinterpret_cast<const char*>(subject_.bytes.data()), subject_.bytes.size());
+    for (const std::size_t size :
+         {static_attributes_.size(), partition_key_.size(), id_.size(), source_.size(), span_count_, envelope_.size(), data.size()})
+        put(out, static_cast<std::uint32_t>(size));
+    out.append(reinterpret_cast<const char*>(key.bytes.data()), key.bytes.size());
+    out.append(static_attributes_).append(partition_key_).append(id_).append(source_).append(spans).append(envelope_).append(data);
     return out;
 }
 
@@ -87,9 +124,11 @@ std::optional<StoredEvent> StoredEvent::parse(std::string_view bytes) noexcept {
     if (bytes.size() < kHeaderBytes) return std::nullopt;
     const char* p = bytes.data();
     const auto kind = get<std::uint8_t>(p + 2);
-    if (get<std::uint8_t>(p) != kMagic || get<std::uint8_t>(p + 1) != kVersion || kind > static_cast<std::uint8_t>(DataKind::base64))
+    const auto sealed = get<std::uint8_t>(p + 3);
+    if (get<std::uint8_t>(p) != kMagic || get<std::uint8_t>(p + 1) != kVersion || kind > static_cast<std::uint8_t>(DataKind::base64) || sealed > 1)
         return std::nullopt;
     StoredEvent e;
+    e.sealed_ = sealed != 0;
     e.data_kind_ = static_cast<DataKind>(kind);
     e.mapping_version_ = get<std::uint32_t>(p + 4);
     e.time_ = {get<std::int64_t>(p + 8)};
@@ -104,8 +143,12 @@ std::optional<StoredEvent> StoredEvent::parse(std::string_view bytes) noexcept {
         return true;
     };
     const auto size_at = [&](std::size_t index) { return std::size_t{get<std::uint32_t>(p + 40 + 4 * index)}; };
-    std::string_view spans;
+    std::string_view spans, key;
     e.span_count_ = size_at(4);
+    if (e.sealed_) {
+        if (!take(e.key_id_.bytes.size(), key)) return std::nullopt;
+        std::memcpy(e.key_id_.bytes.data(), key.data(), key.size());
+    }
     if (e.span_count_ > bytes.size() / kSpanBytes || !take(size_at(0), e.static_attributes_) || !take(size_at(1), e.partition_key_) ||
         !take(size_at(2), e.id_) || !take(size_at(3), e.source_) || !take(e.span_count_ * kSpanBytes, spans) || !take(size_at(5), e.envelope_) ||
         !take(size_at(6), e.data_) || at != bytes.size())

@@ -2,7 +2,8 @@
 // ready-made CloudEvents envelope and the data bytes. Written once at ingest, never reparsed. Used by ingest, log, views, explain. Pure.
 //
 // Layout, little endian, version 1 (docs/wire-formats.md has the table):
-//   fixed header (kRecordHeaderBytes) | attribute strings | spans (kSpanBytes each) | envelope | data
+//   fixed header | key id, when sealed | attribute strings | spans | envelope | data
+// A sealed event's data has an encrypted string in the place of each governed value (event/sealed.h); spans, and all else, are as before sealing.
 // The envelope is the JSON text of the CloudEvents attributes without the closing brace: {"specversion":"1.0","id":"..",...
 // A delivered event is  envelope ,"cursor":"..." ,"data":<data with transforms applied> }   ("data_base64" for binary data).
 // `datasubject` is never part of the envelope: only its keyed digest is kept (SubjectKey).
@@ -82,11 +83,20 @@ class StoredEvent {
     [[nodiscard]] std::string_view envelope() const noexcept { return envelope_; }
     [[nodiscard]] std::string_view data() const noexcept { return data_; }
     [[nodiscard]] DataKind data_kind() const noexcept { return data_kind_; }
+    // Whether governed values are encrypted in `data`, and under which key. Spans are then positions in the data as it was before.
+    [[nodiscard]] bool sealed() const noexcept { return sealed_; }
+    [[nodiscard]] const DataKeyId& key_id() const noexcept { return key_id_; }
     [[nodiscard]] std::size_t span_count() const noexcept { return span_count_; }
     [[nodiscard]] Span span(std::size_t index) const noexcept;  // precondition: index < span_count()
     // All bytes that the static part of a decision reads (attributes and the set of fields present): equal bytes and mapping version
     // mean an equal static decision within one time era.
     [[nodiscard]] std::string_view static_attributes() const noexcept { return static_attributes_; }
+
+    // The same event, not sealed, with other data, and where given other spans (encoded by append_span). What is given must outlive it.
+    [[nodiscard]] StoredEvent with_data(std::string_view data) const noexcept;
+    [[nodiscard]] StoredEvent with_data(std::string_view data, std::string_view spans) const noexcept;
+    // The record's bytes of the same event with other data, sealed under `key`.
+    [[nodiscard]] std::string encode_sealed(const DataKeyId& key, std::string_view data) const;
 
   private:
     std::uint32_t mapping_version_{};
@@ -97,7 +107,13 @@ class StoredEvent {
     std::string_view partition_key_, id_, source_, envelope_, data_, static_attributes_;
     const char* spans_ = nullptr;
     std::size_t span_count_ = 0;
+    DataKeyId key_id_{};
     DataKind data_kind_{};
+    bool sealed_ = false;
 };
+// Whether a record, if it is one, is of a sealed event.
+[[nodiscard]] inline bool sealed_record(std::string_view bytes) noexcept { return bytes.size() > 3 && bytes[3] != 0; }
+// As in a record.
+void append_span(const Span& span, std::string& out);
 
 }  // namespace licet::event

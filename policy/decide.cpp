@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "event/json_text.h"
+#include "event/sealed.h"
 #include "policy/program.h"
 
 namespace licet::policy {
@@ -55,6 +56,7 @@ class ViewDecider final : public Decider {
         if (!decision.deliver || decision.plan >= plans_.size()) return false;
         const std::size_t start = out.size();
         try {
+            if (event.sealed()) return redact_sealed(event, decision, out);
             if (decision.plan == 0) {
                 out.append(event.data());
                 return true;
@@ -67,7 +69,26 @@ class ViewDecider final : public Decider {
         }
     }
 
+    bool needs_values(const event::StoredEvent& event, const Decision& decision) noexcept override {
+        if (!event.sealed() || !decision.deliver || decision.plan >= plans_.size()) return false;
+        try {
+            if (decision.plan == 0 || event.data_kind() != event::DataKind::json) return true;
+            const auto outer = event::outer_values(event, spans_);
+            return !outer || !hides_values(plans_[decision.plan], *outer);
+        } catch (const std::bad_alloc&) {
+            return true;
+        }
+    }
+
   private:
+    bool redact_sealed(const event::StoredEvent& event, const Decision& decision, std::string& out) {
+        const event::Mapping* mapping = program_->mapping(event.mapping_version());
+        if (decision.plan == 0 || mapping == nullptr || event.data_kind() != event::DataKind::json) return false;
+        const auto outer = event::outer_values(event, spans_);
+        const Plan& plan = plans_[decision.plan];
+        return outer && hides_values(plan, *outer) && apply_plan(plan, *outer, *mapping, program_->key_scope, pseudonymiser_, applier_, out);
+    }
+
     struct Entry {
         bool by_consent = false;
         Decision fixed;
@@ -186,7 +207,7 @@ class ViewDecider final : public Decider {
     std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> memo_;
     Entry overflow_;
     std::vector<Plan> plans_;
-    std::string key_, type_;
+    std::string key_, type_, spans_;
     TransformApplier applier_;
 };
 

@@ -58,6 +58,8 @@ enum class Reason : std::uint8_t {
     expired,
     mapping_unknown,  // accepted under a mapping version this program does not know
     error,
+    subject_erased,   // the key of the values it would show is destroyed
+    key_unavailable,  // the key of the values it would show cannot be had at the moment
 };
 [[nodiscard]] std::string_view reason_name(Reason reason) noexcept;
 
@@ -112,8 +114,11 @@ class Decider {
     // No allocation once the memo is warm. `now` is compared with the event's expiry and with `dateTime` constraints.
     [[nodiscard]] virtual Decision decide(const event::StoredEvent& event, UtcMillis now) noexcept = 0;
     // Appends the event's data with the decision's transforms applied. False: a transform could not be applied with certainty; `out` is as
-    // before, and the event must be withheld (Reason::transform_failed). Precondition: decision.deliver.
+    // before, and the event must be withheld (Reason::transform_failed). Of a sealed event only what needs none of its values can be had.
+    // Precondition: decision.deliver.
     [[nodiscard]] virtual bool redact(const event::StoredEvent& event, const Decision& decision, std::string& out) noexcept = 0;
+    // Whether a sealed event must be opened first: something of a sealed value would be seen, or the transforms look at it.
+    [[nodiscard]] virtual bool needs_values(const event::StoredEvent& event, const Decision& decision) noexcept = 0;
 };
 [[nodiscard]] std::unique_ptr<Decider> make_decider(std::shared_ptr<const Program> program, const ConsentIndex& consents,
                                                     Pseudonymiser& pseudonymiser);

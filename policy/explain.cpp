@@ -95,6 +95,10 @@ std::string_view reason_name(Reason reason) noexcept {
             return "mapping_unknown";
         case Reason::error:
             return "error";
+        case Reason::subject_erased:
+            return "subject_erased";
+        case Reason::key_unavailable:
+            return "key_unavailable";
     }
     return "error";
 }
@@ -119,7 +123,10 @@ json explain(const Program& program, const event::StoredEvent& event, const Cons
     const auto decider = make_decider(keep_alive, consents, blank);
     Decision decision = decider->decide(event, now);
     std::string discarded;
-    if (decision.deliver && !decider->redact(event, decision, discarded)) decision = {Reason::transform_failed, false, decision.rule};
+    if (decision.deliver && decider->needs_values(event, decision))
+        decision = {Reason::key_unavailable, false, decision.rule};
+    else if (decision.deliver && !decider->redact(event, decision, discarded))
+        decision = {Reason::transform_failed, false, decision.rule};
     out["deliver"] = decision.deliver;
     out["reason"] = reason_name(decision.reason);
     if (decision.rule != Decision::kNoRule) {

@@ -127,4 +127,7 @@ struct Outcome {
 [[nodiscard]] bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::Mapping& mapping, std::string_view key_scope,
                               Pseudonymiser& pseudonymiser, TransformApplier& applier, std::string& out);
 
+// Whether the plan drops or replaces every sealed value without looking at it. `outer`: event::outer_values.
+[[nodiscard]] bool hides_values(const Plan& plan, const event::StoredEvent& outer) noexcept;
+
 }  // namespace licet::policy

@@ -153,6 +153,17 @@ class Splice {
 
 }  // namespace
 
+bool hides_values(const Plan& plan, const event::StoredEvent& outer) noexcept {
+    for (std::size_t i = 0; i < outer.span_count();) {
+        const event::Span span = outer.span(i);
+        std::uint8_t op = Plan::kKeep;
+        for (; i < outer.span_count() && outer.span(i).value_begin == span.value_begin; ++i) op = plan.stricter(op, plan.operation(outer.span(i)));
+        // Of a conflict nothing is delivered at all.
+        if (op == Plan::kKeep || (op != Plan::kConflict && strictness(plan.operations[op].kind) <= kHashStrictness)) return false;
+    }
+    return true;
+}
+
 bool apply_plan(const Plan& plan, const event::StoredEvent& event, const event::Mapping& mapping, std::string_view key_scope,
                 Pseudonymiser& pseudonymiser, TransformApplier& applier, std::string& out) {
     if (plan.empty() || event.data_kind() == event::DataKind::none) {

@@ -19,6 +19,7 @@ struct Options {
     int rounds = 9;
     std::uint32_t contracts = kSubscribers, batch = 256, window = 4, publishers = 4;
     std::uint64_t events = 8192;  // per round
+    bool shreddable = false;
 };
 
 Options read_options(int count, char** arguments) {
@@ -39,8 +40,10 @@ Options read_options(int count, char** arguments) {
             out.publishers = static_cast<std::uint32_t>(value);
         else if (name == "--events")
             out.events = value;
+        else if (name == "--shreddable")
+            out.shreddable = true;
         else
-            die("bench_fanout [--rounds N] [--contracts N] [--batch EVENTS] [--window BATCHES] [--publishers N] [--events N]");
+            die("bench_fanout [--rounds N] [--contracts N] [--batch EVENTS] [--window BATCHES] [--publishers N] [--events N] [--shreddable 1]");
     }
     if (out.batch % kConsentedOf != 0) die("--batch expects a multiple of 8");
     return out;
@@ -57,7 +60,7 @@ class Bench {
         char secret[] = "secret of a benchmark's clients";
         subscribers_ = std::make_unique<Subscribers>(cores_.client, secret);
         pin_to(cores_.server);
-        node_ = Node::start({scratch_.path(), secret, options_.contracts});
+        node_ = Node::start({scratch_.path(), secret, options_.contracts, options_.shreddable});
         Round connect{Round::Kind::connect_server, node_->port(), options_.contracts};
         connect.publishers = options_.publishers;
         (void)subscribers_->run(connect);
@@ -205,6 +208,7 @@ int main(int count, char** arguments) {
                 {"subscribers", kSubscribers},
                 {"contracts", options.contracts},
                 {"events_per_s_core", std::round(1e9 / small["cpu_ns_per_delivery"].get<double>())},
+                {"shreddable", options.shreddable},
                 {"metered", metered},
                 {"inside",
                  "edge HTTP and tokens, ingest, RocksDB log with fsync, policy, consent, redaction, cursors, tapes, fsynced usage journal, flusher"},

@@ -95,11 +95,11 @@ struct Series {
 
 class Bench {
   public:
-    Bench(int rounds, unsigned connections) : rounds_(rounds), cores_(two_cores()) {
+    Bench(int rounds, unsigned connections, bool shreddable) : rounds_(rounds), cores_(two_cores()) {
         redis_ = std::make_unique<RedisPeer>(scratch_.path() + "/redis", cores_.server);  // before there are threads
         pin_to(cores_.server);
         const std::string secret = "secret of a benchmark's clients";
-        node_ = Node::start({scratch_.path(), secret, 1});
+        node_ = Node::start({scratch_.path(), secret, 1, shreddable});
         pin_to(cores_.client);  // this thread alone: the node's stay where they are
         token_ = fetch_token(connect_loopback(node_->port()), "publisher", secret);
         for (unsigned i = 0; i < connections; ++i) {
@@ -205,18 +205,22 @@ class Bench {
 int main(int count, char** arguments) {
     int rounds = 7;
     unsigned connections = 4;
+    bool shreddable = false;
     for (int i = 1; i + 1 < count; i += 2) {
         const std::string name = arguments[i];
         const auto value = std::strtoul(arguments[i + 1], nullptr, 10);
-        if (value == 0 || (name != "--rounds" && name != "--connections")) die("bench_ingest [--rounds N] [--connections N]");
+        if (value == 0 || (name != "--rounds" && name != "--connections" && name != "--shreddable"))
+            die("bench_ingest [--rounds N] [--connections N] [--shreddable 1]");
         if (name == "--rounds")
             rounds = static_cast<int>(value);
+        else if (name == "--shreddable")
+            shreddable = true;
         else
             connections = static_cast<unsigned>(value);
     }
     nlohmann::json line;
     {
-        Bench bench(rounds, connections);
+        Bench bench(rounds, connections, shreddable);
         const auto one = bench.measure(1, 2'000), hundred = bench.measure(100, 20'000), thousand = bench.measure(1000, 40'000);
         line = {{"bench", "ingest"},
                 {"redis_ratio",
@@ -225,6 +229,7 @@ int main(int count, char** arguments) {
                 {"redis_ratio_100", hundred["redis_ratio"]},
                 {"redis_ratio_1000", thousand["redis_ratio"]},
                 {"events_per_s", thousand["events_per_s"]},
+                {"shreddable", shreddable},
                 {"connections", connections},
                 {"document_bytes", kDocumentBytes},
                 {"rounds", rounds},

@@ -15,10 +15,12 @@
 #include "server/journal/journal.h"
 #include "server/main/system_clock.h"
 #include "server/openssl/crypto.h"
+#include "server/openssl/sealing.h"
 #include "server/prometheus/metrics.h"
 #include "server/rocksdb/event_log.h"
 #include "server/spdlog/log.h"
 #include "server/stream/edge/edge.h"
+#include "tests/support/memory_keys.h"
 
 namespace licet::bench {
 namespace {
@@ -51,6 +53,7 @@ ports::Configuration configuration(const ports::Crypto& crypto, const NodeOption
     product.name = kProduct;
     product.owner = product.controller = "publisher";
     product.mapping_version = 1;
+    product.shreddable = options.shreddable;
     product.mappings = {mapping_document()};
     out.products = {product};
     out.parties.push_back({"publisher", "", "DE", {}, {}});
@@ -91,6 +94,9 @@ class OneShardNode final : public Node {
         flusher_ = std::make_unique<app::UsageFlusher>("bench", "eu", journal_, ledger_, log_, *metrics_);
         if (!flusher_->recover()) die("the ledger refuses");
         make_snapshot(options);
+        if (options.shreddable)
+            keys_ = std::make_shared<app::SubjectKeys>(app::SubjectKeys::Parts{
+                std::make_shared<testing::MemoryKeyStore>(), openssl::make_key_wrapping({"key-encryption key, of the bench"}), crypto_, clock_});
         start_planes();
     }
     ~OneShardNode() override { stop(); }
@@ -138,6 +144,8 @@ class OneShardNode final : public Node {
         d.make_pseudonymiser = [] { return openssl::make_pseudonymiser(as_bytes("pseudonym key of the benchmark.")); };
         d.make_siv = [] { return openssl::make_siv(as_bytes("cursor key of the benchmark, which is sixty-four bytes in length")); };
         d.usage_ranges = [ledger = ledger_](const ports::UsageOf& of) { return ledger->ranges(of); };
+        d.subject_keys = keys_;
+        if (keys_) d.make_cipher = openssl::make_sealing_cipher;
         if (!d.make_siv()) die("the cursor key has another size");
         delivery_ = stream::Delivery::create({&io_}, d, snapshot_);
         log_->on_appended([this](std::shared_ptr<const ports::LogBatch> batch) { delivery_->on_appended(std::move(batch)); });
@@ -155,6 +163,8 @@ class OneShardNode final : public Node {
         s.make_digests = [subject = subject_digest_] {
             return stream::IngestDigests{subject, openssl::make_event_digest(), openssl::make_content_digest()};
         };
+        s.subject_keys = keys_;
+        if (keys_) s.make_cipher = openssl::make_sealing_cipher;
         s.usage = [](const app::Snapshot&, const std::string&, const std::string&) -> Result<std::string> {
             return Error{Errc::unavailable, "not here", {}};
         };
@@ -170,6 +180,7 @@ class OneShardNode final : public Node {
     const std::function<SubjectKey(std::string_view, std::string_view)> subject_digest_ =
         openssl::make_subject_digest(as_bytes("subject key of the benchmark"));
     const std::shared_ptr<MemoryLedger> ledger_ = std::make_shared<MemoryLedger>();
+    std::shared_ptr<app::SubjectKeys> keys_;  // null: nothing is shreddable
     std::shared_ptr<ports::EventLog> log_;
     std::shared_ptr<journal::Journal> journal_;
     std::unique_ptr<app::UsageFlusher> flusher_;

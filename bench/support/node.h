@@ -12,9 +12,10 @@
 namespace licet::bench {
 
 struct NodeOptions {
-    std::string directory;   // made and removed by the caller
-    std::string secret;      // of every client
-    unsigned contracts = 1;  // contract i is of party i, read by client "reader-i"; they share one view. "publisher" writes.
+    std::string directory;    // made and removed by the caller
+    std::string secret;       // of every client
+    unsigned contracts = 1;   // contract i is of party i, read by client "reader-i"; they share one view. "publisher" writes.
+    bool shreddable = false;  // governed values are encrypted at rest; their keys are kept in memory in the place of PostgreSQL
 };
 
 class Node {

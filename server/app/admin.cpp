@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/limits.h"
+#include "event/sealed.h"
 #include "metering/rating.h"
 #include "server/app/fields.h"
 #include "server/ports/catalog_json.h"
@@ -68,12 +69,15 @@ Result<Reply> Admin::held(const Result<ports::Changed>& changed, json body, int 
     const auto barrier = parts_.governance->hold(changed->epoch);
     body["epoch"] = barrier.epoch.value;
     if (barrier.complete()) return Reply{status, std::move(body)};
-    // What was made is told all the same.
+    return not_yet_held(barrier, std::move(body));
+}
+
+Error not_yet_held(const Barrier& barrier, json result) {
     Error error{Errc::barrier_incomplete, "the change is made, but " + barrier.missing(), {}};
     error.members = json{{"epoch", barrier.epoch.value},
                          {"outstanding", barrier.nodes.outstanding},
                          {"barrier", "/v1/admin/barriers/" + std::to_string(barrier.epoch.value)},
-                         {"result", std::move(body)}}
+                         {"result", std::move(result)}}
                         .dump();
     return error;
 }
@@ -129,11 +133,21 @@ Result<Reply> Admin::put_product(const Actor& actor, const std::string& name, co
     product.controller = fields.slug("controller");
     product.residency = fields.optional_slug("residency");
     const json* mapping = fields.object("mapping");
+    const json* shreddable = fields.any("shreddable");
     const auto snapshot = now();
+    const ProductEntry* known = snapshot->product(name);
+    product.shreddable = known != nullptr && known->product.shreddable;
+    if (shreddable != nullptr && !shreddable->is_null()) {
+        if (!shreddable->is_boolean())
+            fields.fail("shreddable", "expected true or false");
+        else
+            product.shreddable = shreddable->get<bool>();
+    }
+    if (product.shreddable && !parts_.subject_keys) fields.fail("shreddable", "this node has no key-encryption key");
     if (fields.ok() && !product.residency.empty() && snapshot->region_named(product.residency) == nullptr) fields.fail("residency", "no such region");
     for (const auto& [key, party] : {std::pair("owner", product.owner), std::pair("controller", product.controller)})
         if (fields.ok() && snapshot->party(party) == nullptr) fields.fail(key, "no such party");
-    if (mapping == nullptr && snapshot->product(name) == nullptr) fields.fail("mapping", "is required for a new product");
+    if (mapping == nullptr && known == nullptr) fields.fail("mapping", "is required for a new product");
     if (auto error = fields.finish()) return *error;
     json stored;
     if (mapping != nullptr) {
@@ -142,8 +156,16 @@ Result<Reply> Admin::put_product(const Actor& actor, const std::string& name, co
         for (std::size_t i = 0; i < parsed->fields.size(); ++i)
             if (!parsed->fields[i].category.empty() && !parts_.vocabulary->is_category(parsed->fields[i].category))
                 return Error{Errc::invalid_document, "unknown DPV personal-data category", "/mapping/fields/" + std::to_string(i) + "/category"};
+        if (product.shreddable)
+            if (auto sealed = event::check_sealable(*parsed); !sealed)
+                return Error{sealed.error().code, sealed.error().detail, "/mapping" + sealed.error().pointer};
         stored = event::to_json(*parsed);
     }
+    // What was accepted before would stay as it is: neither in clear for ever nor under keys of another controller.
+    if (known != nullptr && known->product.shreddable != product.shreddable)
+        return Error{Errc::conflict, "whether a product is shreddable is settled when it is made", "/shreddable"};
+    if (known != nullptr && product.shreddable && known->product.controller != product.controller)
+        return Error{Errc::conflict, "the controller of a shreddable product stays: its subjects' keys are by controller", "/controller"};
     const auto changed = parts_.catalog->put_product(product, stored, {actor.client, "product.put", name, body, actor.only_at});
     auto reply = held(changed, {});
     if (!reply) return reply;

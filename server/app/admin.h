@@ -50,7 +50,9 @@ class Admin {
         std::function<EventIdentity(ProductNo product, std::string_view source, std::string_view id)> event_digest;
         // Position a cursor names; refuses a cursor of another product or log.
         std::function<Result<Offset>(std::string_view cursor, ports::LogPosition position, StreamEpoch stream_epoch)> open_cursor;
-        std::shared_ptr<ShadowCounts> shadow;  // filled by this node's views
+        std::shared_ptr<ShadowCounts> shadow;       // filled by this node's views
+        std::shared_ptr<SubjectKeys> subject_keys;  // null: this node has no key-encryption key
+        std::function<std::unique_ptr<ports::SealingCipher>()> make_cipher;
         bool authoring = true;
     };
     explicit Admin(Parts parts) : parts_(std::move(parts)) {}
@@ -119,6 +121,8 @@ class Admin {
         std::string at;  // RFC 3339; empty: now
     };
     [[nodiscard]] Result<Reply> explain(const Actor& actor, const ExplainQuery& query);
+    // The same for use cases that are audited themselves.
+    [[nodiscard]] Result<json> explained(const ExplainQuery& query) const;
 
     // Whether the change that made an epoch holds everywhere in the region: {epoch, complete, outstanding}. `wait`: milliseconds, empty: now.
     [[nodiscard]] Result<Reply> get_barrier(std::string_view epoch, std::string_view wait) const;
@@ -147,5 +151,8 @@ class Admin {
 };
 
 inline constexpr std::size_t kConsentsPerRequest = 100'000;
+
+// barrier_incomplete of a change that is made: what was made is told all the same.
+[[nodiscard]] Error not_yet_held(const Barrier& barrier, nlohmann::json result);
 
 }  // namespace licet::app

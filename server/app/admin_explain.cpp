@@ -71,6 +71,15 @@ Status Admin::recall_consents(policy::ConsentIndex& index, const SubjectKey& sub
 Result<Reply> Admin::explain(const Actor& actor, const ExplainQuery& query) {
     // Decided on what the catalog holds when it is asked, not on what this node has heard of.
     if (auto read = parts_.governance->refresh(); !read) return read.error();
+    auto body = explained(query);
+    if (!body) return body.error();
+    json detail{{"product", query.product}, {"offset", body->at("offset")}};
+    if (!query.at.empty()) detail["at"] = body->at("at");
+    if (auto audited = parts_.catalog->record_audit({actor.client, "explain", query.contract, std::move(detail)}); !audited) return audited.error();
+    return Reply{200, *std::move(body)};
+}
+
+Result<json> Admin::explained(const ExplainQuery& query) const {
     UtcMillis moment = parts_.clock->utc_now();
     auto snapshot = now();
     const bool past = !query.at.empty();
@@ -95,14 +104,27 @@ Result<Reply> Admin::explain(const Actor& actor, const ExplainQuery& query) {
     const auto batch = parts_.log->read({product->product.no, {0}}, *offset, 1, 1);
     if (!batch) return batch.error();
     if ((*batch)->entries.empty()) return Error{Errc::not_found, "no event at this offset", {}};
-    const auto event = event::StoredEvent::parse((*batch)->entries[0].record);
+    auto event = event::StoredEvent::parse((*batch)->entries[0].record);
     if (!event) return Error{Errc::corrupt, "the stored event cannot be read", {}};
+    OpenedData opened;
+    if (event->sealed()) {
+        // Where the key cannot be had, the decision says so.
+        if (parts_.make_cipher && load_keys(parts_.subject_keys.get(), **batch))
+            open_event(parts_.subject_keys.get(), *parts_.make_cipher(), product->product.no, *event, opened);
+        if (opened.state == SubjectKeys::State::held) event = event->with_data(opened.data);
+    }
     if (past)
         if (auto recalled = recall_consents(*snapshot->consents, event->subject(), moment); !recalled) return recalled.error();
-    json detail{{"product", query.product}, {"offset", *offset}};
-    if (past) detail["at"] = format_rfc3339(moment);
-    if (auto audited = parts_.catalog->record_audit({actor.client, "explain", query.contract, std::move(detail)}); !audited) return audited.error();
     json body = policy::explain(**program, *event, *snapshot->consents, moment);
+    if (opened.state == SubjectKeys::State::erased && body["reason"] == policy::reason_name(policy::Reason::key_unavailable)) {
+        const auto keys = parts_.subject_keys->store().by_id({event->key_id()});
+        if (!keys) return keys.error();
+        // At a moment before the erasure it was delivered, unless a transform failed, which nobody can tell any more.
+        const bool then = past && !keys->empty() && moment < keys->front().destroyed;
+        body["deliver"] = then;
+        body["reason"] = policy::reason_name(then ? policy::Reason::permitted : policy::Reason::subject_erased);
+        body["subjectErased"] = true;
+    }
     body["product"] = query.product;
     body["contract"] = query.contract;
     body["party"] = contract->party;
@@ -112,7 +134,7 @@ Result<Reply> Admin::explain(const Actor& actor, const ExplainQuery& query) {
     body["policies"] = versions_of(**program);
     // The decision is what the contract's rights give; while it is not in force nothing is delivered under it.
     body["inForce"] = snapshot->contract_for(contract->party, query.product, contract->name, moment).ok();
-    return Reply{200, std::move(body)};
+    return body;
 }
 
 }  // namespace licet::app

@@ -71,7 +71,9 @@ class Comparison {
           decides_before_(policy::make_decider(before_, consents_, blank_)),
           decides_after_(policy::make_decider(after_, consents_, blank_)) {}
 
-    void take(const ports::LogEntry& entry, const event::StoredEvent& event, UtcMillis now) {
+    // `erased`: of a sealed event that its key is destroyed, not only out of reach.
+    void take(const ports::LogEntry& entry, const event::StoredEvent& event, UtcMillis now, bool erased) {
+        erased_ = erased;
         const auto was = decide(*decides_before_, event, now, bytes_before_), is = decide(*decides_after_, event, now, bytes_after_);
         ++counts_before_[std::string(policy::reason_name(was.reason))];
         ++counts_after_[std::string(policy::reason_name(is.reason))];
@@ -106,6 +108,10 @@ class Comparison {
     policy::Decision decide(policy::Decider& decider, const event::StoredEvent& event, UtcMillis now, std::string& bytes) {
         bytes.clear();
         auto decision = decider.decide(event, now);
+        if (decider.needs_values(event, decision)) {
+            decision.deliver = false;
+            decision.reason = erased_ ? policy::Reason::subject_erased : policy::Reason::key_unavailable;
+        }
         if (decision.deliver && event.data_kind() != event::DataKind::none && !decider.redact(event, decision, bytes)) {
             decision.deliver = false;
             decision.reason = policy::Reason::transform_failed;
@@ -145,6 +151,7 @@ class Comparison {
     std::uint64_t delivered_before_ = 0, delivered_after_ = 0, newly_delivered_ = 0, newly_withheld_ = 0, changed_ = 0;
     std::map<Visible, std::uint64_t> newly_visible_;
     json samples_ = json::array();
+    bool erased_ = false;
 };
 
 struct Request {
@@ -258,16 +265,23 @@ Result<Reply> Admin::simulate_policy(const Actor& actor, const json& body) {
     const Offset to = std::min<std::uint64_t>(bounds.end, from + most);
     const UtcMillis moment = parts_.clock->utc_now();
     std::uint64_t unreadable = 0;
+    OpenedData opened;
+    const auto cipher = parts_.make_cipher ? parts_.make_cipher() : nullptr;
     for (Offset next = from; next < to;) {
         const auto batch = parts_.log->read(position, next, limits::catch_up_batch_max_events, limits::catch_up_batch_max_bytes);
         if (!batch) return batch.error();
         if ((*batch)->entries.empty()) break;
+        if (product->product.shreddable)
+            if (auto loaded = load_keys(parts_.subject_keys.get(), **batch); !loaded) return loaded.error();
         for (const auto& entry : (*batch)->entries) {
             if (entry.offset >= to) break;
-            const auto event = event::StoredEvent::parse(entry.record);
+            auto event = event::StoredEvent::parse(entry.record);
             unreadable += !event;
             if (!event) continue;
-            for (auto& [name, comparison] : comparisons) comparison->take(entry, *event, moment);
+            if (event->sealed() && cipher) open_event(parts_.subject_keys.get(), *cipher, product->product.no, *event, opened);
+            const bool erased = event->sealed() && opened.state == SubjectKeys::State::erased;
+            if (event->sealed() && opened.state == SubjectKeys::State::held) event = event->with_data(opened.data);
+            for (auto& [name, comparison] : comparisons) comparison->take(entry, *event, moment, erased);
         }
         next = (*batch)->next;
     }

@@ -30,6 +30,11 @@ Governance::~Governance() { stop(); }
 Status Governance::load() {
     const std::lock_guard one_at_a_time(refresh_mutex_);
     const std::lock_guard lock(state_mutex_);  // the expirer has not started
+    if (parts_.subject_keys) {
+        const auto erased = parts_.subject_keys->erased();
+        if (!erased) return erased.error();
+        parts_.subject_keys->forget(*erased);  // no key is held yet: from here on only what is new matters
+    }
     ConsentGatherer gathered;
     const auto revision = parts_.catalog->each_consent([&](const ports::ConsentRow& row) {
         if (const auto held = held_consent(row, *parts_.vocabulary)) gathered.add(row.subject, *held);
@@ -104,6 +109,9 @@ Status Governance::refresh() {
     // All is read before any of it is taken: a change taken in part would be forgotten by the next attempt.
     const auto rows = parts_.catalog->consents_after(revision_);
     if (!rows) return rows.error();
+    Result<ports::ErasedSubjects> erased = ports::ErasedSubjects{};
+    if (parts_.subject_keys) erased = parts_.subject_keys->erased();
+    if (!erased) return erased.error();
     // A recipient that no consent named before may tell contracts apart that shared their rights until now.
     const bool recipients = std::any_of(rows->begin(), rows->end(), [&](const auto& row) { return !current->knows_recipient(row.recipient); });
     const bool configured = recipients || epochs->global != current->global_epoch;
@@ -131,6 +139,9 @@ Status Governance::refresh() {
     for (const auto& entries : changed) put_entries(*index_, entries);
     for (const auto& row : *rows) revision_ = std::max(revision_, row.revision);
     index_->set_revision(revision_);
+    // Keys before the shards are told: what they decide again finds none.
+    if (parts_.subject_keys) parts_.subject_keys->forget(*erased);
+    subjects.insert(subjects.end(), erased->subjects.begin(), erased->subjects.end());
     const auto epoch = next->epoch;
     snapshot_.store(std::move(next));
     give(epoch, subjects, configured);

@@ -16,6 +16,7 @@
 #include "server/app/consent_steps.h"
 #include "server/app/data_plane.h"
 #include "server/app/snapshot.h"
+#include "server/app/subject_keys.h"
 #include "server/ports/catalog.h"
 #include "server/ports/cluster.h"
 
@@ -31,6 +32,7 @@ class Governance {
         std::shared_ptr<const Clock> clock;
         std::function<void(BarrierOutcome)> barrier_ended = {};  // of every call of hold(); does not block. Empty: nobody asks
         std::shared_ptr<ports::Metrics> metrics = nullptr;       // null: nothing is counted
+        std::shared_ptr<SubjectKeys> subject_keys = nullptr;     // null: this node keeps none
     };
     explicit Governance(Parts parts);
     ~Governance();

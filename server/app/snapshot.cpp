@@ -36,6 +36,12 @@ std::vector<const ProductEntry*> Snapshot::all_products() const {
     std::sort(out.begin(), out.end(), [](const ProductEntry* a, const ProductEntry* b) { return a->product.name < b->product.name; });
     return out;
 }
+std::vector<const ports::Contract*> Snapshot::all_contracts() const {
+    std::vector<const ports::Contract*> out;
+    for (const auto& [name, contract] : contracts_) out.push_back(contract.get());
+    std::sort(out.begin(), out.end(), [](const ports::Contract* a, const ports::Contract* b) { return a->name < b->name; });
+    return out;
+}
 std::vector<std::string> Snapshot::contracts_on(std::string_view product) const {
     std::vector<std::string> out;
     for (const auto& [name, contract] : contracts_)

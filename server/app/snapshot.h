@@ -38,6 +38,7 @@ class Snapshot {
     [[nodiscard]] const ports::Contract* contract(std::string_view name) const;
     [[nodiscard]] const ports::Contract* contract(ContractNo no) const;
     [[nodiscard]] std::vector<const ProductEntry*> all_products() const;                  // by name
+    [[nodiscard]] std::vector<const ports::Contract*> all_contracts() const;              // by name
     [[nodiscard]] std::vector<std::string> contracts_on(std::string_view product) const;  // their names, sorted
     [[nodiscard]] const ports::Client* client(std::string_view id) const;
     [[nodiscard]] const ports::Region* region_named(std::string_view name) const;

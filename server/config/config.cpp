@@ -93,8 +93,10 @@ class Reader {
         if (content.empty()) fail("secrets", key, "is empty");
         return content;
     }
-    std::string secret_bytes(const char* key, std::size_t size) {
-        const auto raw = parse_hex(secret(key, true));
+    std::string secret_bytes(const char* key, std::size_t size, bool required = true) {
+        const auto text = secret(key, required);
+        if (!required && text.empty()) return {};
+        const auto raw = parse_hex(text);
         if (!raw || raw->size() != size) fail("secrets", key, "must hold " + std::to_string(size) + " bytes as hex");
         return raw.value_or("");
     }
@@ -188,6 +190,10 @@ void read_secrets(Reader& r, Config& c) {
     c.secrets.cursor_key = r.secret_bytes("cursor_key", 64);
     c.secrets.pseudonym_key = r.secret_bytes("pseudonym_key", 32);
     c.secrets.subject_key = r.secret_bytes("subject_key", 32);
+    c.secrets.key_encryption_key = r.secret_bytes("key_encryption_key", 32, false);
+    c.secrets.key_encryption_key_other = r.secret_bytes("key_encryption_key_other", 32, false);
+    if (c.secrets.key_encryption_key.empty() && !c.secrets.key_encryption_key_other.empty())
+        r.fail("secrets", "key_encryption_key", "is required beside key_encryption_key_other");
     c.secrets.bootstrap_admin_secret = r.secret("bootstrap_admin_secret", false);
 }
 

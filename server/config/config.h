@@ -50,10 +50,11 @@ struct Config {
         int lease_ms = 5000;
     } redis;
     struct Secrets {
-        std::string token_signing_key, audit_signing_key;  // PEM text
-        std::string cursor_key;                            // 64 raw bytes
-        std::string pseudonym_key, subject_key;            // 32 raw bytes
-        std::string bootstrap_admin_secret;                // text; read by `licet migrate` only, may be absent
+        std::string token_signing_key, audit_signing_key;          // PEM text
+        std::string cursor_key;                                    // 64 raw bytes
+        std::string pseudonym_key, subject_key;                    // 32 raw bytes
+        std::string key_encryption_key, key_encryption_key_other;  // 32 raw bytes, may be absent: the first wraps data keys, both unwrap them
+        std::string bootstrap_admin_secret;                        // text; read by `licet migrate` only, may be absent
     } secrets;
     struct Log {
         LogLevel level = LogLevel::info;

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "server/app/admin.h"
 #include "server/app/audit.h"
+#include "server/app/subject_rights.h"
 #include "server/app/usage_reports.h"
 #include "server/ports/crypto.h"
 
@@ -28,6 +29,7 @@ struct ControlServices {
     std::shared_ptr<const ports::Crypto> crypto;
     std::shared_ptr<const app::Audit> audit;
     std::string authored_in;  // region that writes the global configuration; its endpoint goes with every 421
+    std::shared_ptr<app::SubjectRights> subjects = nullptr;
 };
 
 class Control {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "server/app/subject_report.h"
 #include "server/control/body.h"
 
 namespace licet::control {
@@ -113,6 +114,25 @@ Result<Answer> post(Call& call) {
     auto body = body_of(call);
     return body ? answer((call.services.admin.get()->*Post)(call.actor, *body)) : Result<Answer>(body.error());
 }
+template <Result<Reply> (app::SubjectRights::*Post)(const app::Actor&, const json&)>
+Result<Answer> for_subject(Call& call) {
+    auto body = body_of(call);
+    if (!body) return body.error();
+    if (!call.services.subjects) return Error{Errc::unavailable, "not served here", {}};
+    return answer((call.services.subjects.get()->*Post)(call.actor, *body));
+}
+Result<Answer> subject_report(Call& call) {
+    const std::string format = call.query["format"].empty() ? "json" : call.query["format"];
+    if (format != "json" && format != "html") return Error{Errc::invalid_parameter, "expected json or html", "query:format"};
+    auto body = body_of(call);
+    if (!body) return body.error();
+    if (!call.services.subjects) return Error{Errc::unavailable, "not served here", {}};
+    const auto report = call.services.subjects->report(call.actor, *body);
+    if (!report) return report.error();
+    if (format == "html") return Answer{200, "text/html; charset=utf-8", app::to_html(*report)};
+    return Answer{200, "application/json", report->dump()};
+}
+
 template <Result<Reply> (Admin::*Act)(const app::Actor&, const std::string&)>
 Result<Answer> act(Call& call) {
     return answer((call.services.admin.get()->*Act)(call.actor, call.path["name"]));
@@ -199,6 +219,8 @@ const std::vector<Route>& table() {
          [](Call& call) { return answer(call.services.admin->my_history(call.actor, call.query["after"])); }},
         {"POST", "/v1/me/consents", {kSubjectRole}, {}, post<&Admin::record_mine>},
         {"POST", "/v1/me/consents/withdraw", {kSubjectRole}, {}, post<&Admin::withdraw_mine>},
+        {"POST", "/v1/admin/subjects/report", {"admin", "dpo"}, {"format"}, subject_report},
+        {"POST", "/v1/admin/subjects/erase", {"admin", "dpo"}, {}, for_subject<&app::SubjectRights::erase>},
         {"GET",
          "/v1/admin/explain",
          {"admin", "dpo", "auditor", "policy"},

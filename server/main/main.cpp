@@ -14,7 +14,10 @@ int main(int argc, char** argv) {
     std::string config;
     auto* serve = app.add_subcommand("serve", "Run a node until SIGTERM or SIGINT");
     auto* migrate = app.add_subcommand("migrate", "Bring the catalog's schema up to date and create the first admin client");
-    for (auto* command : {serve, migrate}) command->add_option("--config", config, "TOML configuration file")->required();
+    auto* keys = app.add_subcommand("keys", "Keys of data subjects");
+    keys->require_subcommand(1);
+    auto* rotate = keys->add_subcommand("rotate", "Wrap all data keys under the configuration's key-encryption key; nodes may be serving");
+    for (auto* command : {serve, migrate, rotate}) command->add_option("--config", config, "TOML configuration file")->required();
 
     licet::commands::VerifyArguments arguments;
     auto* verify = app.add_subcommand("verify", "Check an audit export or a usage journal offline");
@@ -24,8 +27,10 @@ int main(int argc, char** argv) {
         ->needs(audit)
         ->expected(1);
     auto* journal = verify->add_option("--journal", arguments.journal_dir, "Directory of a usage journal");
-    audit->needs(key)->excludes(journal);
-    key->needs(audit);
+    auto* erasure = verify->add_option("--erasure", arguments.erasure_file, "Certificate of an erasure (JSON)");
+    audit->needs(key)->excludes(journal)->excludes(erasure);
+    erasure->needs(key)->excludes(journal);
+    key->excludes(journal);
 
     auto* version = app.add_subcommand("version", "Print the version and the vocabularies built in");
 
@@ -36,6 +41,7 @@ int main(int argc, char** argv) {
     }
     if (*serve) return licet::commands::serve(config);
     if (*migrate) return licet::commands::migrate(config);
+    if (*rotate) return licet::commands::rotate_keys(config);
     if (*verify) return licet::commands::verify(arguments);
     return *version ? licet::commands::version() : 2;
 }

@@ -21,6 +21,7 @@
 #include "server/main/composition.h"
 #include "server/main/system_clock.h"
 #include "server/openssl/crypto.h"
+#include "server/openssl/sealing.h"
 #include "server/openssl/tls.h"
 #include "server/postgres/catalog.h"
 #include "server/postgres/consent_registry.h"
@@ -119,6 +120,7 @@ class Node {
         audit_ = std::make_shared<app::Audit>(audit_log_, crypto_, config_.audit.origin, audit_signer_->public_key());
         registry_ = postgres::make_consent_registry(pool_, sealing);
         ledger_ = postgres::make_ledger(pool_);
+        subject_keys_ = make_subject_keys(config_, pool_, sealing);
         auto opened = rocks::open_event_log((fs::path(config_.node.data_dir) / "log").string(), clock_);
         if (!opened) return opened.error();
         log_ = *opened;
@@ -142,9 +144,9 @@ class Node {
         }
         vocabulary_ = policy::builtin_vocabulary();
         barriers_ = std::make_shared<app::BarrierAudit>(config_.node.name, audit_log_, *metrics_);
-        governance_ = std::make_shared<app::Governance>(
-            app::Governance::Parts{config_.node.region, catalog_, cluster_, vocabulary_, clock_,
-                                   [barriers = barriers_](app::BarrierOutcome outcome) { barriers->record(std::move(outcome)); }, metrics_});
+        governance_ = std::make_shared<app::Governance>(app::Governance::Parts{
+            config_.node.region, catalog_, cluster_, vocabulary_, clock_,
+            [barriers = barriers_](app::BarrierOutcome outcome) { barriers->record(std::move(outcome)); }, metrics_, subject_keys_});
         return governance_->load();
     }
 
@@ -201,6 +203,8 @@ class Node {
         s.make_pseudonymiser = [key = config_.secrets.pseudonym_key] { return openssl::make_pseudonymiser(as_bytes(key)); };
         s.make_siv = [key = config_.secrets.cursor_key] { return openssl::make_siv(as_bytes(key)); };
         s.lease = cluster_->lease();
+        s.subject_keys = subject_keys_;
+        if (subject_keys_) s.make_cipher = openssl::make_sealing_cipher;
         s.shadow = shadow_;
         s.usage_ranges = [ledger = ledger_](const ports::UsageOf& of) { return ledger->ranges(of); };
         return s;
@@ -228,14 +232,14 @@ class Node {
         parts.registry = registry_;
         parts.tokens = tokens_;
         parts.shadow = shadow_;
+        parts.subject_keys = subject_keys_;
+        parts.make_cipher = openssl::make_sealing_cipher;
         parts.authoring = config_.catalog.authoring;
         reports_ = std::make_shared<app::UsageReports>(ledger_, config_.node.region);
-        return {std::make_shared<app::Admin>(std::move(parts)),
-                reports_,
-                [g = governance_] { return g->snapshot(); },
-                crypto_,
-                audit_,
-                config_.catalog.authored_in};
+        const auto admin = std::make_shared<app::Admin>(std::move(parts));
+        auto subjects = std::make_shared<app::SubjectRights>(
+            app::SubjectRights::Parts{catalog_, governance_, subject_keys_, audit_signer_, subject_digest_, log_, ledger_, admin, clock_});
+        return {admin, reports_, [g = governance_] { return g->snapshot(); }, crypto_, audit_, config_.catalog.authored_in, std::move(subjects)};
     }
 
     Result<stream::EdgeServices> edge_services() {
@@ -247,6 +251,8 @@ class Node {
         s.log = log_;
         s.metrics = metrics_;
         s.delivery = delivery_;
+        s.subject_keys = subject_keys_;
+        if (subject_keys_) s.make_cipher = openssl::make_sealing_cipher;
         if (!config_.edge.tls_certificate.empty()) {
             auto tls = openssl::make_tls_context(config_.edge.tls_certificate, config_.edge.tls_key);
             if (!tls) return tls.error();
@@ -279,6 +285,7 @@ class Node {
     std::shared_ptr<ports::ConsentRegistry> registry_;
     std::shared_ptr<const app::Tokens> tokens_;
     std::shared_ptr<ports::UsageLedger> ledger_;
+    std::shared_ptr<app::SubjectKeys> subject_keys_;  // null: no key-encryption key
     std::shared_ptr<ports::EventLog> log_;
     std::shared_ptr<journal::Journal> journal_;
     std::unique_ptr<app::UsageFlusher> flusher_;

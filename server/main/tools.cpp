@@ -8,6 +8,7 @@
 #include <string>
 
 #include "policy/vocabulary.h"
+#include "server/app/erasure_certificate.h"
 #include "server/app/tokens.h"
 #include "server/app/verify.h"
 #include "server/journal/journal.h"
@@ -90,13 +91,39 @@ int report(const app::VerifiedAudit& done) {
     return kUnproven;
 }
 
+// The key in a file, or nullopt and what to say.
+std::optional<NamedKey> read_key(const std::string& path, const ports::Crypto& crypto, std::string& why) {
+    auto text = read_file(path);
+    if (!text) {
+        why = "cannot read " + path;
+        return std::nullopt;
+    }
+    while (!text->empty() && std::isspace(static_cast<unsigned char>(text->back())) != 0) text->pop_back();
+    auto key = parse_verifier_key([&](Bytes data) { return crypto.sha256(data); }, *text);
+    if (!key) why = "the key is neither a verifier key nor 32 bytes as base64url or hex";
+    return key;
+}
+
+int verify_erasure(const VerifyArguments& arguments, const ports::Crypto& crypto) {
+    std::string why;
+    const auto key = read_key(arguments.key_file, crypto, why);
+    if (!key) return cannot_check(why);
+    const auto verifier = openssl::make_verifier(key->key);
+    if (!verifier) return cannot_check("the key is not an Ed25519 key");
+    const auto text = read_file(arguments.erasure_file);
+    if (!text) return cannot_check("cannot read " + arguments.erasure_file);
+    const auto done = app::verify_certificate(*text, **verifier);
+    if (!done) return fail("certificate does not verify", done.error());
+    std::printf("certificate verifies: subject %s of controller %s, %llu keys, %s, region %s\n", done->subject.c_str(), done->controller.c_str(),
+                static_cast<unsigned long long>(done->keys), done->at.c_str(), done->region.c_str());
+    return 0;
+}
+
 int verify_audit(const VerifyArguments& arguments, const ports::Crypto& crypto) {
-    if (arguments.audit_file.empty() || arguments.key_file.empty()) return cannot_check("name an export with --key, or --journal");
-    auto key_text = read_file(arguments.key_file);
-    if (!key_text) return cannot_check("cannot read " + arguments.key_file);
-    while (!key_text->empty() && std::isspace(static_cast<unsigned char>(key_text->back())) != 0) key_text->pop_back();
-    const auto key = parse_verifier_key([&](Bytes data) { return crypto.sha256(data); }, *key_text);
-    if (!key) return cannot_check("the key is neither a verifier key nor 32 bytes as base64url or hex");
+    if (arguments.audit_file.empty() || arguments.key_file.empty()) return cannot_check("name an export or --erasure with --key, or --journal");
+    std::string why;
+    const auto key = read_key(arguments.key_file, crypto, why);
+    if (!key) return cannot_check(why);
     const auto verifier = openssl::make_verifier(key->key);
     if (!verifier) return cannot_check("the key is not an Ed25519 key");
     app::VerifyAuditInput input{*key, {}};
@@ -125,6 +152,7 @@ int verify(const VerifyArguments& arguments) {
                     static_cast<unsigned long long>(done->boots), static_cast<unsigned long long>(done->segments));
         return 0;
     }
+    if (!arguments.erasure_file.empty()) return verify_erasure(arguments, *crypto);
     return verify_audit(arguments, *crypto);
 }
 

@@ -32,6 +32,7 @@ struct Product {
     std::string residency;   // region all its events are resident in; empty: each event says, or it is resident where it was accepted
     std::uint32_t mapping_version{};
     std::vector<nlohmann::json> mappings;  // documents of versions 1..mapping_version
+    bool shreddable = false;               // governed values are encrypted at rest per data subject; never changes
 };
 
 struct Party {

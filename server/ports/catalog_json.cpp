@@ -38,6 +38,7 @@ json to_json(const Product& p) {
             {"title", p.title},
             {"owner", p.owner},
             {"controller", p.controller},
+            {"shreddable", p.shreddable},
             {"residency", p.residency},
             {"mappingVersion", p.mapping_version},
             {"mapping", p.mappings.empty() ? json() : p.mappings.back()}};

@@ -35,7 +35,7 @@ class PgCatalog final : public Catalog {
             out.epochs = read_epochs(t);
             for (const auto& r : t.exec("SELECT name, endpoint FROM regions ORDER BY name"))
                 out.regions.push_back({r[0].as<std::string>(), r[1].as<std::string>()});
-            for (const auto& r : t.exec("SELECT no, name, title, owner, controller, residency FROM products ORDER BY no")) {
+            for (const auto& r : t.exec("SELECT no, name, title, owner, controller, residency, shreddable FROM products ORDER BY no")) {
                 Product p{{r[0].as<std::uint32_t>()},
                           r[1].as<std::string>(),
                           r[2].as<std::string>(),
@@ -43,7 +43,8 @@ class PgCatalog final : public Catalog {
                           r[4].as<std::string>(),
                           r[5].as<std::string>(),
                           0,
-                          {}};
+                          {},
+                          r[6].as<bool>()};
                 for (const auto& m : t.exec_params("SELECT version, document FROM mappings WHERE product_no = $1 ORDER BY version", p.no.value)) {
                     p.mapping_version = m[0].as<std::uint32_t>();
                     p.mappings.push_back(json_of(m[1]));
@@ -108,10 +109,10 @@ class PgCatalog final : public Catalog {
         return global("put_product", audit, [&](pqxx::work& t, Changed& changed) {
             changed.number =
                 t.exec_params1(
-                     "INSERT INTO products (name, title, owner, controller, residency) VALUES ($1, $2, $3, $4, $5) "
+                     "INSERT INTO products (name, title, owner, controller, residency, shreddable) VALUES ($1, $2, $3, $4, $5, $6) "
                      "ON CONFLICT (name) DO UPDATE SET title = excluded.title, owner = excluded.owner, controller = excluded.controller, "
                      "residency = excluded.residency RETURNING no",
-                     p.name, p.title, p.owner, p.controller, p.residency)[0]
+                     p.name, p.title, p.owner, p.controller, p.residency, p.shreddable)[0]
                     .as<std::uint32_t>();
             if (mapping.is_null()) return;
             const auto current =

@@ -52,7 +52,15 @@ Configuration configuration_at(pqxx::work& t, UtcMillis at) {
             out.epochs.global = body.at("value");
         } else if (kind == "products") {
             const std::uint32_t no = body.at("no");
-            products[no] = {{no}, body.at("name"), body.at("title"), body.at("owner"), body.at("controller"), body.at("residency"), 0, {}};
+            products[no] = {{no},
+                            body.at("name"),
+                            body.at("title"),
+                            body.at("owner"),
+                            body.at("controller"),
+                            body.at("residency"),
+                            0,
+                            {},
+                            body.value("shreddable", false)};
         } else if (kind == "mappings") {
             mappings[body.at("product_no")][body.at("version")] = std::move(body.at("document"));
         } else if (kind == "parties") {

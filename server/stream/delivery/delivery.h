@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/app/data_plane.h"
+#include "server/app/subject_keys.h"
 #include "server/ports/cluster.h"
 #include "server/ports/crypto.h"
 #include "server/ports/event_log.h"
@@ -53,6 +54,8 @@ struct DeliveryServices {
     // One per shard thread.
     std::function<std::unique_ptr<policy::Pseudonymiser>()> make_pseudonymiser;
     std::function<std::unique_ptr<ports::Siv>()> make_siv;
+    std::shared_ptr<app::SubjectKeys> subject_keys;  // null: streams end before what is encrypted at rest
+    std::function<std::unique_ptr<ports::SealingCipher>()> make_cipher;
     // What the ledger holds of a contract's product partition when its meter is first needed on this node; called off the shard threads, may block.
     std::function<Result<ports::UsageRanges>(const ports::UsageOf&)> usage_ranges;
     std::shared_ptr<const ports::Lease> lease;  // the node's; null: always held

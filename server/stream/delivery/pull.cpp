@@ -31,7 +31,7 @@ void Session::gather() {
     reading_ = true;
     ++page_reads_;
     auto read = [self = shared_from_this(), position = view_->position(), from = next_] {
-        auto batch = self->shard_.services().log->read(position, from, limits::catch_up_batch_max_events, limits::catch_up_batch_max_bytes);
+        auto batch = self->shard_.read(position, from);
         self->shard_.post([self, from, batch = std::move(batch)] {
             self->reading_ = false;
             if (self->ended_) return;

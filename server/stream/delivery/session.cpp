@@ -181,13 +181,13 @@ void Session::next() {
 void Session::read_log() {
     reading_ = true;
     auto read = [self = shared_from_this(), position = view_->position(), from = next_] {
-        auto batch = self->shard_.services().log->read(position, from, limits::catch_up_batch_max_events, limits::catch_up_batch_max_bytes);
+        auto batch = self->shard_.read(position, from);
         self->shard_.post([self, batch = std::move(batch)] {
             self->reading_ = false;
             if (self->ended_ || self->leaving_) return;
-            if (!batch)
-                return batch.error().code == Errc::gone ? self->finish(CloseCode::cursor_gone, "what comes next is no longer kept")
-                                                        : self->finish(CloseCode::internal, "the log cannot be read");
+            if (!batch && batch.error().code == Errc::gone) return self->finish(CloseCode::cursor_gone, "what comes next is no longer kept");
+            if (!batch && batch.error().code == Errc::unavailable) return self->finish(CloseCode::try_again_later, "keys cannot be reached");
+            if (!batch) return self->finish(CloseCode::internal, "the log cannot be read");
             self->took(**batch);
         });
     };

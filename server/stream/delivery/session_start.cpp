@@ -90,8 +90,7 @@ void Session::settle_suspense() {
         for (std::size_t i = 1; i < pieces.size(); ++i) m.suspense.add(pieces[i].from, pieces[i].to);
     });
     auto read = [self = shared_from_this(), piece] {
-        auto batch = self->shard_.services().log->read({self->request_.product, {0}}, piece.from, limits::catch_up_batch_max_events,
-                                                       limits::catch_up_batch_max_bytes);
+        auto batch = self->shard_.read({self->request_.product, {0}}, piece.from);
         self->shard_.post([self, piece, batch = std::move(batch)] {
             const auto put_back = [&](Offset from) {
                 if (from < piece.to) self->meter_->with([&](Meter& m) { m.suspense.add(from, piece.to); });

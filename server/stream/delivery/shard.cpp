@@ -30,6 +30,8 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
       sessions_gauge_(&services.metrics->gauge("licet_stream_sessions", "Open subscriptions and pull requests")) {
     tools_.pseudonymiser = services.make_pseudonymiser();
     tools_.siv = services.make_siv();
+    tools_.subject_keys = services.subject_keys.get();
+    if (services.make_cipher) tools_.cipher = services.make_cipher();
     tools_.clock = services.clock;
     tools_.shadow = services.shadow.get();
     tools_.delivered = &services.metrics->counter("licet_decisions_total", "Events decided per view", {{"outcome", "delivered"}});
@@ -139,7 +141,10 @@ void Shard::forget(const std::shared_ptr<Session>& session) {
 void Shard::on_batch(const std::shared_ptr<const ports::LogBatch>& batch) {
     for (auto& [key, view] : views_) {
         if (view->position() != batch->position) continue;
-        view->append_live(*batch);
+        if (!view->append_live(*batch))
+            // A key is not here any more. What the tape could not tell is read from the log, with the keys, which may take its time.
+            for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
+                if (view->live_if(format) != nullptr) restart(view, format);
         trim(*view);
     }
     // Batches that queued up behind this one are taken before anyone writes: under load writes grow instead of multiplying.
@@ -280,13 +285,25 @@ void Shard::apply_subject(std::uint64_t subject) {
     for (auto& [key, view] : views_)
         for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse}) {
             Tape* tape = view->live_if(format);
-            if (tape == nullptr || !tape->names(subject, tape->start())) continue;
-            for (const auto& session : all)
-                if (!session->ended() && session->view() == view && session->request().format == format) session->leave_live();
-            view->restart_live(format);
-            for (const auto& session : all)
-                if (!session->ended() && session->view() == view) post([session] { session->advance(); });
+            if (tape != nullptr && tape->names(subject, tape->start())) restart(view, format);
         }
+}
+
+// Nobody is written from the live tape what is on it; whoever stood there reads the log from where they are.
+void Shard::restart(const std::shared_ptr<View>& view, WireFormat format) {
+    const auto all = std::vector(sessions_.begin(), sessions_.end());
+    for (const auto& session : all)
+        if (!session->ended() && session->view() == view && session->request().format == format) session->leave_live();
+    view->restart_live(format);
+    for (const auto& session : all)
+        if (!session->ended() && session->view() == view) post([session] { session->advance(); });
+}
+
+Result<std::shared_ptr<const ports::LogBatch>> Shard::read(ports::LogPosition position, Offset from) const {
+    auto batch = services_.log->read(position, from, limits::catch_up_batch_max_events, limits::catch_up_batch_max_bytes);
+    if (!batch) return batch;
+    if (auto loaded = app::load_keys(services_.subject_keys.get(), **batch); !loaded) return loaded.error();
+    return batch;
 }
 
 void Shard::apply_generation(bool consents) {

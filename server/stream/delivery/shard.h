@@ -49,6 +49,8 @@ class Shard {
     [[nodiscard]] const DeliveryServices& services() const noexcept { return services_; }
     [[nodiscard]] Meters& meters() noexcept { return meters_; }
     [[nodiscard]] Readers& readers() noexcept { return readers_; }
+    // On a reader's thread: a piece of the log, and here the keys of what is encrypted in it. Errors: as the log's; unavailable when keys are not.
+    [[nodiscard]] Result<std::shared_ptr<const ports::LogBatch>> read(ports::LogPosition position, Offset from) const;
     [[nodiscard]] bool delivering() const noexcept { return gate_.open(opened_) && !journal_refused_; }
     // Before each write of events. Who is told no is called again when it may be yes.
     [[nodiscard]] bool may_write(UtcMillis now) noexcept {
@@ -88,6 +90,7 @@ class Shard {
     void apply_subject(std::uint64_t subject);
     void apply_generation(bool consents);
     void trim(View& view);
+    void restart(const std::shared_ptr<View>& view, WireFormat format);
 
     boost::asio::io_context& io_;
     const DeliveryServices& services_;

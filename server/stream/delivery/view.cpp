@@ -36,17 +36,21 @@ void View::restart_live(WireFormat format) {
     tape.emplace(head);
 }
 
-void View::append_live(const ports::LogBatch& batch) {
+bool View::append_live(const ports::LogBatch& batch) {
+    bool complete = true;
     for (const auto& entry : batch.entries) {
         bool wanted = false;
         for (const auto& tape : live_) wanted = wanted || (tape && entry.offset >= tape->head());
         if (!wanted) continue;
         const auto encoded = decide(entry);
-        for (auto& [key, shadow] : shadows_) compare(entry, encoded, shadow);
+        complete = complete && !key_missing_;
+        if (!key_missing_)
+            for (auto& [key, shadow] : shadows_) compare(entry, encoded, shadow);
         for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
             if (Tape* tape = live_if(format); tape != nullptr && entry.offset >= tape->head()) put(entry, encoded, format, *tape);
     }
     for (auto& [key, shadow] : shadows_) tools_.shadow->add(position_.product, key, std::exchange(shadow.tally, {}));
+    return complete;
 }
 
 void View::add_shadow(const app::Rights& rights) {
@@ -61,9 +65,9 @@ void View::compare(const ports::LogEntry& entry, const std::optional<Encoded>& e
     ++shadow.tally.decided;
     auto decision = shadow.decider->decide(*event, tools_.clock->utc_now());
     shadow_data_.clear();
-    if (decision.deliver && event->data_kind() != event::DataKind::none && !shadow.decider->redact(*event, decision, shadow_data_)) {
-        decision.deliver = false;
-        decision.reason = policy::Reason::transform_failed;
+    if (decision.deliver && event->data_kind() != event::DataKind::none) {
+        decision.reason = reveal(*shadow.decider, *event, decision, shadow_data_);
+        decision.deliver = decision.reason == policy::Reason::permitted;
     }
     if (decision.deliver && encoded) {
         // The data ends the event's JSON, before the last brace.
@@ -82,6 +86,7 @@ bool View::encode(const ports::LogBatch& batch, WireFormat format, Tape& into, U
         if (until.value != 0 && entry.appended_at >= until) return true;
         if (events >= most_events || into.end() - start >= most_bytes) return false;
         const auto encoded = decide(entry);
+        if (key_missing_) return false;
         put(entry, encoded, format, into);
         events += encoded.has_value();
     }
@@ -104,6 +109,7 @@ View::Counted View::count(const ports::LogBatch& batch, Offset from, Offset to) 
 std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     const auto event = event::StoredEvent::parse(entry.record);
     reason_ = policy::Reason::error;
+    key_missing_ = false;
     if (!event) {
         tools_.failed->add();
         tools_.withheld->add();
@@ -125,13 +131,15 @@ std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     if (event->data_kind() != event::DataKind::none) {
         json_ += event->data_kind() == event::DataKind::json ? ",\"data\":" : ",\"data_base64\":";
         const std::size_t before = json_.size();
-        sure = sure && decider_->redact(*event, decision, json_);
+        if (sure) reason_ = reveal(*decider_, *event, decision, json_);
         billed = json_.size() - before;
     }
     json_ += '}';
-    if (!sure) {
-        reason_ = policy::Reason::transform_failed;
-        tools_.failed->add();
+    if (!sure) reason_ = policy::Reason::transform_failed;
+    if (key_missing_) return std::nullopt;
+    if (reason_ != policy::Reason::permitted) {
+        // What was erased is withheld for good, like what a rule withholds; the rest is trouble.
+        if (reason_ != policy::Reason::subject_erased) tools_.failed->add();
         tools_.withheld->add();
         return std::nullopt;
     }
@@ -140,6 +148,30 @@ std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     const UtcMillis rules = program_->holds_until(now), own = event->expiry();
     const std::int64_t deadline = std::min(rules.value == 0 ? Tape::kNever : rules.value, own.value == 0 ? Tape::kNever : own.value);
     return Encoded{std::string_view(cursor_.data(), kCursorText), json_, billed, event->subject().none() ? 0 : event->subject().low64(), deadline};
+}
+
+policy::Reason View::reveal(policy::Decider& decider, const event::StoredEvent& event, const policy::Decision& decision, std::string& out) {
+    using policy::Reason;
+    using State = app::SubjectKeys::State;
+    const auto failed = [&](bool redacted) { return redacted ? Reason::permitted : Reason::transform_failed; };
+    if (!decider.needs_values(event, decision)) return failed(decider.redact(event, decision, out));
+    if (tools_.cipher == nullptr) {
+        key_missing_ = true;
+        return Reason::key_unavailable;
+    }
+    app::open_event(tools_.subject_keys, *tools_.cipher, position_.product, event, opened_);
+    switch (opened_.state) {
+        case State::held:
+            return failed(decider.redact(event.with_data(opened_.data), decision, out));
+        case State::erased:
+            return Reason::subject_erased;
+        case State::damaged:
+            return Reason::error;
+        case State::absent:
+            break;
+    }
+    key_missing_ = true;
+    return Reason::key_unavailable;
 }
 
 void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, WireFormat format, Tape& into) {

@@ -21,6 +21,8 @@ namespace licet::stream {
 struct ViewTools {
     std::unique_ptr<policy::Pseudonymiser> pseudonymiser;
     std::unique_ptr<ports::Siv> siv;
+    app::SubjectKeys* subject_keys = nullptr;
+    std::unique_ptr<ports::SealingCipher> cipher;
     std::shared_ptr<const Clock> clock;
     ports::Counter* delivered = nullptr;  // decisions
     ports::Counter* withheld = nullptr;
@@ -42,10 +44,11 @@ class View {
     // New generation: what was encoded before is not written any more. Sessions must have left the tape.
     void restart_live(WireFormat format);
 
-    // Appends a batch to the live tapes there are.
-    void append_live(const ports::LogBatch& batch);
+    // Appends a batch to the live tapes there are. False: the key of an encrypted event is not here, and the tapes lack that event: start them anew.
+    [[nodiscard]] bool append_live(const ports::LogBatch& batch);
     // Decides and encodes entries from `from` on into a tape of the caller's; stops before an entry accepted at or after `until` (0: never), after
-    // `most_events` delivered or `most_bytes` of frames. Returns whether it stopped at `until`. The tape's head says how far it came.
+    // `most_events` delivered or `most_bytes` of frames, and before one whose key is not here (any more). Returns whether it stopped at `until`. The
+    // tape's head says how far it came.
     bool encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, std::size_t most_events, std::size_t most_bytes);
 
     // Shadows decide what the live tapes get, too, and only count. One for each that contracts of this view have.
@@ -66,8 +69,10 @@ class View {
         std::uint64_t billed, subject;
         std::int64_t deadline;  // when it must be decided again
     };
-    // Decides one event and writes its delivered JSON; nullopt: withheld.
+    // Decides one event and writes its delivered JSON; nullopt: withheld, or undecided (key_missing_).
     std::optional<Encoded> decide(const ports::LogEntry& entry);
+    // Appends what a decision lets be seen of an event's data; opens it when it must. Anything but permitted: withheld for that reason.
+    policy::Reason reveal(policy::Decider& decider, const event::StoredEvent& event, const policy::Decision& decision, std::string& out);
     struct Shadow {
         std::unique_ptr<policy::Decider> decider;
         app::ShadowTally tally = {};
@@ -85,6 +90,8 @@ class View {
     std::map<std::string, Shadow> shadows_;  // by Rights::key()
     policy::Reason reason_{};                // of the event just decided
     std::string shadow_data_;
+    bool key_missing_ = false;  // the event just decided is encrypted under a key that must be fetched first
+    app::OpenedData opened_;
     std::array<std::optional<Tape>, 2> live_;  // websocket_json, sse
     std::string json_, frame_;
     std::array<char, 64> cursor_{};

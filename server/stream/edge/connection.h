@@ -69,6 +69,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<bool> dispatch();
     Task<bool> token();
     Task<bool> publish(const std::string& product);
+    Task<Status> seal(ProductNo product, std::vector<ports::AppendItem>& items);
     Task<bool> subscribe(const std::string& product);
     Task<bool> endpoints(const std::string& product);
     Task<bool> usage();

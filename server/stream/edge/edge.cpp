@@ -65,6 +65,7 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
             acceptors_.push_back(std::make_unique<tcp::acceptor>(*std::move(acceptor)));
             shards_.push_back(std::unique_ptr<EdgeShard>(
                 new EdgeShard{*shards[i], i, options_, services_, blocking_, weak_from_this(), IngestParser(services_.make_digests()),
+                              services_.make_cipher ? services_.make_cipher() : nullptr,
                               Forwarder(*shards[i], options_.control_port, options_.boot_secret, options_.timeouts.upstream_ms)}));
         }
         auto ops = listen(*shards[0], options_.ops_host, options_.ops_port, false);

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "server/app/audit.h"
 #include "server/app/snapshot.h"
+#include "server/app/subject_keys.h"
 #include "server/app/tokens.h"
 #include "server/ports/event_log.h"
 #include "server/ports/metrics.h"
@@ -48,6 +49,9 @@ struct EdgeServices {
     std::shared_ptr<ports::TlsContext> tls;  // null: plain
     std::shared_ptr<Delivery> delivery;
     std::function<IngestDigests()> make_digests;  // one set per shard
+    // Of shreddable products governed values are encrypted at rest. Null without a key-encryption key: their events are then refused.
+    std::shared_ptr<app::SubjectKeys> subject_keys;
+    std::function<std::unique_ptr<ports::SealingCipher>()> make_cipher;  // one per shard
     // The partner's own usage of a period as JSON text. Blocks: called on a pool.
     std::function<Result<std::string>(const app::Snapshot&, const std::string& party, const std::string& period)> usage;
     // Begins an export of the audit log. Blocks, as its pieces do.

@@ -5,6 +5,8 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/limits.h"
+#include "event/sealed.h"
+#include "server/stream/edge/blocking.h"
 #include "server/stream/edge/connection.h"
 
 namespace licet::stream {
@@ -78,6 +80,23 @@ Result<std::map<std::string, std::string, std::less<>>> Connection::ce_headers()
     return out;
 }
 
+// Encrypts governed values before the log sees them. The keys are fetched or made off the shard; between finding them here and the append nothing
+// waits.
+Task<Status> Connection::seal(ProductNo product, std::vector<ports::AppendItem>& items) {
+    const auto& keys = shard_.services.subject_keys;
+    if (keys == nullptr) co_return Error{Errc::unavailable, "this node has no key-encryption key", {}};
+    std::vector<SubjectKey> subjects;
+    for (const auto& item : items)
+        if (const auto event = event::StoredEvent::parse(item.record); event && event::sealable(*event)) subjects.push_back(event->subject());
+    if (subjects.empty()) co_return success();
+    if (!keys->holds(subjects)) {
+        std::function<Status()> provide = [keys, subjects = std::move(subjects)] { return keys->provide(subjects); };
+        const auto provided = co_await off_the_shard(shard_.io, shard_.blocking, std::move(provide));
+        if (!*provided) co_return provided->error();
+    }
+    co_return keys->seal(product, items, *shard_.cipher);
+}
+
 Task<bool> Connection::publish(const std::string& name) {
     if (auto error = query_only({})) co_return co_await answer(refused(*error));
     auto who = publisher(name);
@@ -106,6 +125,8 @@ Task<bool> Connection::publish(const std::string& name) {
     std::size_t accepted = 0, duplicates = 0;
     if (!prepared->items.empty()) {
         timer_.cancel();
+        if (product->product.shreddable)
+            if (const auto sealed = co_await seal(product->product.no, prepared->items); !sealed) co_return co_await answer(refused(sealed.error()));
         const auto outcomes = co_await append(shard_.io, *shard_.services.log, {product->product.no, {0}}, std::move(prepared->items));
         if (!*outcomes) co_return co_await answer(refused(outcomes->error()));
         for (const auto& outcome : outcomes->value()) ++(outcome.duplicate ? duplicates : accepted);

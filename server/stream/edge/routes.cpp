@@ -1,20 +1,16 @@
 // Which route a request takes, and the small routes: endpoints, the partner's own usage, what is forwarded to the control plane.
 #include <algorithm>
 #include <array>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/string.hpp>
 #include <cstdio>
 
 #include "base/limits.h"
 #include "server/ports/log.h"
+#include "server/stream/edge/blocking.h"
 #include "server/stream/edge/connection.h"
 #include "server/stream/edge/route_table.h"
 
 namespace licet::stream {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -29,25 +25,6 @@ std::string forwarded_type(std::string_view given) {
     for (const char* known : {"application/json", "application/x-ndjson"})
         if (boost::beast::iequals(type, known)) return known;
     return given.empty() ? "" : "application/octet-stream";
-}
-
-using Text = Result<std::string>;
-
-// Runs `call` on the pool; the coroutine goes on where it was. Error: overloaded.
-Task<std::shared_ptr<Text>> off_the_shard(asio::io_context& io, BlockingPool& blocking, std::function<Text()> call) {
-    if (blocking.calls.fetch_add(1) >= limits::blocking_calls_max) {
-        --blocking.calls;
-        co_return std::make_shared<Text>(Error{Errc::overloaded, "too many such requests are being answered", {}});
-    }
-    auto initiate = [&io, &blocking, call = std::move(call)](auto handler) mutable {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        asio::post(blocking.pool, [&io, &blocking, shared, call = std::move(call)]() mutable {
-            auto result = std::make_shared<Text>(call());
-            --blocking.calls;
-            asio::post(io, [shared = std::move(shared), result]() mutable { std::move (*shared)(result); });
-        });
-    };
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::shared_ptr<Text>)>(std::move(initiate), asio::use_awaitable);
 }
 
 }  // namespace
@@ -153,9 +130,8 @@ Task<bool> Connection::usage() {
     auto who = caller();
     if (!who) co_return co_await answer(refused(who.error()));
     timer_.cancel();
-    auto call = [&services = shard_.services, snapshot = who->snapshot, party = who->client->party, period = target_.query["period"]] {
-        return services.usage(*snapshot, party, period);
-    };
+    std::function<Result<std::string>()> call = [&services = shard_.services, snapshot = who->snapshot, party = who->client->party,
+                                                 period = target_.query["period"]] { return services.usage(*snapshot, party, period); };
     const auto report = co_await off_the_shard(shard_.io, shard_.blocking, std::move(call));
     if (!*report) co_return co_await answer(refused(report->error()));
     Response response{200, "application/json", report->value(), {}, false};
@@ -178,7 +154,7 @@ Task<bool> Connection::audit_export(std::string_view role) {
     const std::shared_ptr<void> place(shard_.audit_exports.get(), [count = shard_.audit_exports](void*) { --*count; });
     timer_.cancel();
     auto under_way = std::make_shared<std::shared_ptr<app::AuditExport>>();
-    auto next = [&services = shard_.services, under_way, after = target_.query["after"]]() -> Text {
+    std::function<Result<std::string>()> next = [&services = shard_.services, under_way, after = target_.query["after"]]() -> Result<std::string> {
         if (!*under_way) {
             auto begun = services.audit_export(after);
             if (!begun) return begun.error();

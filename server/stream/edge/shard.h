@@ -34,6 +34,7 @@ struct EdgeShard {
     BlockingPool& blocking;
     std::weak_ptr<void> owner;  // keeps this alive for connections
     IngestParser ingest;
+    std::unique_ptr<ports::SealingCipher> cipher;  // null: no subject keys on this node
     Forwarder forwarder;
     std::shared_ptr<std::size_t> places = std::make_shared<std::size_t>(0);         // connections there are, those delivery has included
     std::shared_ptr<std::size_t> audit_exports = std::make_shared<std::size_t>(0);  // under way

@@ -67,6 +67,18 @@ Result<UtcMillis> time_of(const Attributes& attributes, const char* name, UtcMil
     return *at;
 }
 
+// Of a shreddable product: governed values are encrypted under the subject's key, so there must be one; and what is kept in clear may not tell who.
+Status check_subject(const Attributes& attributes, bool governed) {
+    static constexpr std::size_t kTellingBytes = 6;  // shorter ids occur in texts by chance
+    const auto subject = get(attributes, "datasubject");
+    if (subject.empty())
+        return governed ? Status(bad("/datasubject", "is required: the product is shreddable and the event has governed values")) : success();
+    for (const auto& [name, value] : attributes)
+        if (name != "datasubject" && (value.text == subject || (subject.size() >= kTellingBytes && value.text.find(subject) != std::string::npos)))
+            return bad(attribute_pointer(name), "holds the data subject's id, which attributes would keep in clear");
+    return success();
+}
+
 // `,"name":"value"`; datasubject never leaves.
 void write_envelope(const Attributes& attributes, std::string& out) {
     out = R"({"specversion":"1.0")";
@@ -187,6 +199,8 @@ Result<BuiltEvent> EventBuilder::build(const IngestRequest& request, Attributes 
     if (auto checked = check(attributes); !checked) return checked.error();
     if (auto spans = find_spans(mapping, data); !spans) return spans.error();
     if (auto filled = fill_draft(product, attributes, request.now); !filled) return filled.error();
+    if (product.product.shreddable)
+        if (auto named = check_subject(attributes, kind == event::DataKind::base64 || !draft_.spans.empty()); !named) return named.error();
     draft_.mapping_version = mapping.version;
     write_envelope(attributes, envelope_);
     draft_.envelope = envelope_;

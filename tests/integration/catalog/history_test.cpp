@@ -300,7 +300,9 @@ TEST_CASE("history: a catalog that is upgraded is known from then on, as it was"
                       sha256_hex(m->sql) + "')");
     }
     database.exec("INSERT INTO global_epoch VALUES (1, 1)");
-    database.exec(named("_grow_audit_tree")->sql);  // for a while: without it nothing can be changed
+    // For a while: without them nothing can be changed, and no product.
+    database.exec(named("_grow_audit_tree")->sql);
+    database.exec("ALTER TABLE products ADD COLUMN shreddable boolean NOT NULL DEFAULT false");
     const auto catalog = catalog_of(database.serving_dsn());
     (void)done(catalog->put_party({"lab", "Lab", "DE", {}, {}}, kAudit));
     (void)done(catalog->put_product(kProduct, {{"attributes", 1}}, kAudit));
@@ -315,6 +317,7 @@ TEST_CASE("history: a catalog that is upgraded is known from then on, as it was"
         hex(subject(1).bytes) + "', 'dpv:A', 'given', 0, 1, 0, 0, 0), ('\\x" + hex(subject(1).bytes) + "', 'dpv:B', 'withdrawn', 0, 1, 1, 1, 1)");
     CHECK(catalog->configuration_at({1}).error().code == Errc::unavailable);  // no such table yet
     database.exec("DROP TABLE audit_tree, audit_checkpoints");
+    database.exec("ALTER TABLE products DROP COLUMN shreddable");
     CHECK(database.migrate().applied.size() == all.size() - static_cast<std::size_t>(history - all.begin()));
     const auto held = shown(done(catalog->configuration()));
     const auto consents = shown(done(catalog->consents_of(subject(1))));

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "server/openssl/crypto.h"
+#include "server/openssl/sealing.h"
 #include "server/ports/log.h"
 
 // Delivery's logs are of no concern here.
@@ -227,6 +228,10 @@ Node::Node(std::size_t shards, ports::UsageRanges ranges) : ranges_(std::move(ra
     services.lease = lease;
     services.make_pseudonymiser = [] { return std::make_unique<PlainPseudonymiser>(); };
     services.make_siv = [] { return openssl::make_siv(as_bytes(std::string(64, 'c'))); };
+    subject_keys = std::make_shared<app::SubjectKeys>(
+        app::SubjectKeys::Parts{key_store, openssl::make_key_wrapping({std::string(32, 'k')}), openssl::make_crypto(), clock});
+    services.subject_keys = subject_keys;
+    services.make_cipher = openssl::make_sealing_cipher;
     services.usage_ranges = [this](const ports::UsageOf&) -> Result<ports::UsageRanges> {
         ++ranges_asked;
         while (hold_ranges) std::this_thread::yield();
@@ -249,7 +254,7 @@ Node::~Node() {
 void Node::permit(bool by_consent, std::uint32_t version) {
     json rule{{"uid", "r"}, {"target", "urn:licet:product:orders"}, {"action", "use"}};
     if (by_consent) rule["constraint"] = json::array({{{"leftOperand", "licet:consent"}, {"operator", "eq"}, {"rightOperand", "valid"}}});
-    rule["duty"] = json::array({{{"action", "licet:transform"}, {"licet:transform", "replaceWithInfoType"}, {"licet:pointer", "/mail"}}});
+    rule["duty"] = json::array({{{"action", "licet:transform"}, {"licet:transform", duty}, {"licet:pointer", "/mail"}}});
     configuration.active_policies = {{"p",
                                       version,
                                       "active",
@@ -321,6 +326,11 @@ Offset Node::append(std::size_t count, const std::string& who, std::size_t paddi
                     std::string(padding, 'x') + "\"}";
         items.push_back({{}, make_record(*mapping_, text)});
     }
+    if (sealing) {
+        REQUIRE(subject_keys->provide({subject_key(who)}).ok());
+        REQUIRE(subject_keys->seal(kProduct, items, *openssl::make_sealing_cipher()).ok());
+    }
+    if (before_append) before_append();
     REQUIRE(log->append({kProduct, {0}}, std::move(items), {}).ok());
     return first;
 }

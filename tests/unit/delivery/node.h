@@ -9,6 +9,7 @@
 
 #include "server/stream/delivery/cursor.h"
 #include "server/stream/delivery/delivery.h"
+#include "tests/support/memory_keys.h"
 #include "tests/support/policy_event.h"
 #include "tests/unit/delivery/doubles.h"
 
@@ -131,6 +132,13 @@ class Node {
     std::shared_ptr<policy::ConsentIndex> consents = std::make_shared<policy::ConsentIndex>();
     std::vector<std::unique_ptr<boost::asio::io_context>> ios;
     std::shared_ptr<stream::Delivery> delivery;
+    // Keys of data subjects. With `sealing`, events are encrypted before the log gets them; `before_append` runs between.
+    std::shared_ptr<MemoryKeyStore> key_store = std::make_shared<MemoryKeyStore>();
+    std::shared_ptr<app::SubjectKeys> subject_keys;
+    bool sealing = false;
+    std::function<void()> before_append;
+    void forget(const std::string& who) { subject_keys->forget({{subject_key(who)}, 0}); }  // out of memory, not out of the store
+    std::string duty = "replaceWithInfoType";                                               // of the one policy, on /mail
     ports::Configuration configuration;
     std::shared_ptr<const app::Snapshot> snapshot;
     std::unique_ptr<ports::Siv> siv;

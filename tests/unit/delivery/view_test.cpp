@@ -169,15 +169,15 @@ TEST_CASE("a live tape begins where it was asked for, takes what follows once, a
     CHECK(f.view->live_if(WireFormat::sse) == nullptr);
     Tape& sse = f.view->live(WireFormat::sse, 5);
     const std::vector<std::string> records(4, f.record(R"({"n":1})"));
-    f.view->append_live(batch_of(records, 3));  // 3 and 4 were there before
+    CHECK(f.view->append_live(batch_of(records, 3)));  // 3 and 4 were there before
     CHECK(sse.begin() == 5);
     CHECK(sse.head() == 7);
     CHECK(sse.totals(0, 100).events == 2);
-    f.view->append_live(batch_of(records, 3));
+    CHECK(f.view->append_live(batch_of(records, 3)));
     CHECK(sse.totals(0, 100).events == 2);
     CHECK(f.view->live_if(WireFormat::websocket_json) == nullptr);
     Tape& websocket = f.view->live(WireFormat::websocket_json, 7);
-    f.view->append_live(batch_of({"torn", records[0]}, 7));
+    CHECK(f.view->append_live(batch_of({"torn", records[0]}, 7)));
     CHECK(websocket.head() == 9);
     CHECK(websocket.totals(0, 100).events == 1);
     CHECK(sse.head() == 9);

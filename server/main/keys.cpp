@@ -1,0 +1,42 @@
+// The keys of data subjects: how a node gets at them, and `licet keys rotate`.
+#include <cstdio>
+
+#include "server/main/commands.h"
+#include "server/main/composition.h"
+#include "server/main/system_clock.h"
+#include "server/openssl/crypto.h"
+#include "server/openssl/sealing.h"
+#include "server/postgres/catalog.h"
+#include "server/postgres/subject_keys.h"
+
+namespace licet::commands {
+
+std::shared_ptr<app::SubjectKeys> make_subject_keys(const config::Config& config, std::shared_ptr<postgres::Pool> pool,
+                                                    const postgres::AuditSealing& sealing) {
+    if (config.secrets.key_encryption_key.empty()) return nullptr;
+    std::vector<std::string> keys{config.secrets.key_encryption_key};
+    if (!config.secrets.key_encryption_key_other.empty()) keys.push_back(config.secrets.key_encryption_key_other);
+    return std::make_shared<app::SubjectKeys>(app::SubjectKeys::Parts{postgres::make_subject_key_store(std::move(pool), sealing),
+                                                                      openssl::make_key_wrapping(keys), sealing.crypto, sealing.clock});
+}
+
+int rotate_keys(const std::string& config_file) {
+    const auto config = config::load(config_file);
+    if (!config) return fail("configuration", config.error());
+    const auto signer = openssl::make_signer(config->secrets.audit_signing_key);
+    if (!signer) return fail("secrets.audit_signing_key", signer.error());
+    const postgres::AuditSealing sealing{openssl::make_crypto(), *signer, std::make_shared<SystemClock>(), config->audit.origin,
+                                         config->audit.checkpoint_entries};
+    const auto pool = postgres::make_pool(config->catalog.dsn);
+    const auto keys = make_subject_keys(*config, pool, sealing);
+    if (!keys) return fail("keys", {Errc::invalid_document, "secrets.key_encryption_key is not set", {}});
+    const auto done = keys->rewrap();
+    if (!done) return fail("keys", done.error());
+    const auto catalog = postgres::make_catalog(pool, sealing);
+    if (auto audited = catalog->record_audit({"licet keys rotate", "keys.rotate", keys->wrapped_under(), {{"keys", *done}}}); !audited)
+        return fail("audit", audited.error());
+    std::printf("wrapped %llu data keys under %s\n", static_cast<unsigned long long>(*done), keys->wrapped_under().c_str());
+    return 0;
+}
+
+}  // namespace licet::commands
