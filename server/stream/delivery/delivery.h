@@ -2,6 +2,7 @@
 // validated subscriptions over; from then on delivery owns the connection until it ends.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
@@ -22,7 +23,11 @@
 
 namespace licet::stream {
 
-enum class WireFormat : std::uint8_t { websocket_json, sse, ndjson, batch_json };
+// Streams first: each has a live tape in a view that somebody reads in it.
+enum class WireFormat : std::uint8_t { websocket_json, websocket_json_deflate, sse, ndjson, batch_json };
+inline constexpr std::array kStreamFormats{WireFormat::websocket_json, WireFormat::websocket_json_deflate, WireFormat::sse};
+[[nodiscard]] constexpr bool is_stream(WireFormat format) noexcept { return format <= WireFormat::sse; }
+[[nodiscard]] constexpr bool is_websocket(WireFormat format) noexcept { return format <= WireFormat::websocket_json_deflate; }
 
 enum class StartAt : std::uint8_t { latest, earliest, cursor, since };
 
@@ -35,15 +40,16 @@ struct ReadRequest {
     UtcMillis token_issued_at{};   // a later revocation closes the stream
     WireFormat format{};
     StartAt start = StartAt::latest;
-    std::string cursor;            // when start is cursor (from=, Last-Event-ID)
-    UtcMillis since{};             // when start is since: append time
-    UtcMillis until{};             // append time at which the stream ends; value 0: never
-    std::size_t limit = 0;         // pull: most events of the page
-    int wait_ms = 0;               // pull: how long to wait for a first event
-    bool keep_alive = true;        // pull: whether the connection may be used again
-    bool head_only = false;        // HEAD
-    std::string websocket_accept;  // Sec-WebSocket-Accept value, computed by the edge
-    std::string extra_headers;     // header lines (each ending in CRLF) to add to the response head, e.g. request id
+    std::string cursor;                // when start is cursor (from=, Last-Event-ID)
+    UtcMillis since{};                 // when start is since: append time
+    UtcMillis until{};                 // append time at which the stream ends; value 0: never
+    std::size_t limit = 0;             // pull: most events of the page
+    int wait_ms = 0;                   // pull: how long to wait for a first event
+    bool keep_alive = true;            // pull: whether the connection may be used again
+    bool head_only = false;            // HEAD
+    std::string websocket_accept;      // Sec-WebSocket-Accept value, computed by the edge
+    std::string websocket_extensions;  // Sec-WebSocket-Extensions value; empty: none was agreed on
+    std::string extra_headers;         // header lines (each ending in CRLF) to add to the response head, e.g. request id
 };
 
 struct DeliveryServices {

@@ -2,18 +2,17 @@
 
 #include <algorithm>
 
-#include "base/limits.h"
-#include "event/json_text.h"
-
 namespace licet::stream {
 namespace {
 
 constexpr std::size_t kControlMaxBytes = 125, kReasonMaxBytes = kControlMaxBytes - 2;
 
-enum Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+constexpr unsigned kFin = 0x80, kCompressed = 0x40;  // RFC 6455 section 5.2, RFC 7692 section 6
 
-void append_frame(Opcode opcode, std::string_view payload, std::string& out) {
-    out += static_cast<char>(0x80 | opcode);
+enum Opcode : unsigned { text = 1, close = 8, ping = 9, pong = 10 };
+
+void append_frame(unsigned first, std::string_view payload, std::string& out) {
+    out += static_cast<char>(kFin | first);
     if (payload.size() < 126) {
         out += static_cast<char>(payload.size());
     } else if (payload.size() < 65536) {
@@ -27,16 +26,11 @@ void append_frame(Opcode opcode, std::string_view payload, std::string& out) {
     out += payload;
 }
 
-std::uint16_t close_code(std::string_view payload) {
-    return static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]));
-}
-
-// RFC 6455 section 7.4 and the IANA registry: 1004-1006 and 1015 never travel.
-bool may_be_sent(std::uint16_t code) { return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999); }
-
 }  // namespace
 
 void append_websocket_text(std::string_view payload, std::string& out) { append_frame(text, payload, out); }
+
+void append_websocket_compressed_text(std::string_view packed, std::string& out) { append_frame(kCompressed | text, packed, out); }
 
 void append_sse_event(std::string_view cursor, std::string_view payload, std::string& out) {
     out += "id: ";
@@ -70,54 +64,8 @@ void append_websocket_close(CloseCode code, std::string_view reason, std::string
 
 void append_websocket_ping(std::string& out) { append_frame(ping, {}, out); }
 
-std::optional<WebsocketReader::Head> WebsocketReader::read_head(std::size_t at, Outcome& out) const {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(buffer_[at + i]); };
-    const std::size_t have = buffer_.size() - at;
-    if (have < 2) return std::nullopt;
-    const bool fin = byte(0) & 0x80, reserved = byte(0) & 0x70, masked = byte(1) & 0x80;
-    Head head{static_cast<std::uint8_t>(byte(0) & 0x0f), 2 + 4, byte(1) & 0x7fu};
-    const bool control = head.opcode >= close, known = head.opcode <= binary || (control && head.opcode <= pong);
-    // Data frames end the stream, so nothing can be continued.
-    if (reserved || !masked || !known || head.opcode == continuation || (control && (!fin || head.payload > kControlMaxBytes))) {
-        out.error = CloseCode::protocol_error;
-        return std::nullopt;
-    }
-    if (control) return head;
-    const std::size_t extended = head.payload == 126 ? 2 : head.payload == 127 ? 8 : 0;
-    if (have < 2 + extended) return std::nullopt;
-    if (extended > 0) head.payload = 0;
-    for (std::size_t i = 0; i < extended; ++i) head.payload = head.payload << 8 | byte(2 + i);
-    out.error = head.payload > limits::client_frame_max_bytes ? CloseCode::too_big : CloseCode::unsupported_data;
-    return std::nullopt;
-}
+void append_websocket_pong(std::string_view payload, std::string& out) { append_frame(pong, payload, out); }
 
-void WebsocketReader::take(const Head& head, std::string_view payload, Outcome& out) {
-    if (head.opcode == ping) return append_frame(pong, payload, out.reply);
-    if (head.opcode == pong) return;
-    if (payload.size() == 1 || (payload.size() >= 2 && !may_be_sent(close_code(payload)))) {
-        out.error = CloseCode::protocol_error;
-    } else if (payload.size() > 2 && !event::valid_utf8(payload.substr(2))) {
-        out.error = CloseCode::invalid_payload;
-    } else {
-        append_frame(close, payload.substr(0, 2), out.reply);
-        out.closed = true;
-    }
-}
-
-WebsocketReader::Outcome WebsocketReader::feed(std::string_view bytes) {
-    Outcome out;
-    buffer_ += bytes;
-    std::size_t at = 0;
-    while (!out.closed && !out.error) {
-        const auto head = read_head(at, out);
-        if (!head || buffer_.size() - at < head->bytes + head->payload) break;
-        std::string payload = buffer_.substr(at + head->bytes, head->payload);
-        for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>(payload[i] ^ buffer_[at + head->bytes - 4 + i % 4]);
-        at += head->bytes + head->payload;
-        take(*head, payload, out);
-    }
-    buffer_.erase(0, at);
-    return out;
-}
+void append_websocket_close_reply(std::string_view code, std::string& out) { append_frame(close, code, out); }
 
 }  // namespace licet::stream

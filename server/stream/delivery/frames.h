@@ -1,9 +1,8 @@
-// Wire framing of streams: server-side WebSocket frames (RFC 6455) and server-sent events (WHATWG HTML), written ready for a tape; and the little a
-// server must read from a subscriber: WebSocket control frames. Used by views and sessions. Pure.
+// Wire framing of streams: server-side WebSocket frames (RFC 6455) and server-sent events (WHATWG HTML), written ready for a tape. Used by views and
+// sessions; what a subscriber sends is taken apart in websocket_reader.h. Pure.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +10,8 @@ namespace licet::stream {
 
 // Appends one unmasked text message frame.
 void append_websocket_text(std::string_view payload, std::string& out);
+// The same of what Deflater made of it, where permessage-deflate was agreed.
+void append_websocket_compressed_text(std::string_view packed, std::string& out);
 // Appends `id: <cursor>\ndata: <payload>\n\n`. A line break within the payload (JSON is minified: there should be none) begins another `data:` line,
 // so that no payload can write a field of its own.
 void append_sse_event(std::string_view cursor, std::string_view payload, std::string& out);
@@ -19,8 +20,8 @@ void append_sse_event(std::string_view cursor, std::string_view payload, std::st
 enum class CloseCode : std::uint16_t {
     normal = 1000,  // `until` reached
     protocol_error = 1002,
-    unsupported_data = 1003,  // a data frame from a subscriber
-    invalid_payload = 1007,   // a close reason that is not UTF-8
+    unsupported_data = 1003,  // a message from a subscriber that is no ack
+    invalid_payload = 1007,   // text that is not UTF-8, compression that is not DEFLATE
     policy_violation = 1008,  // the contract ended or was suspended
     too_big = 1009,
     internal = 1011,
@@ -36,28 +37,8 @@ void append_websocket_close(CloseCode code, std::string_view reason, std::string
 // The same for SSE, as a comment. With a cursor (it may be empty) an `id:` field follows: it moves Last-Event-ID and makes no event.
 void append_sse_end(CloseCode code, std::string_view reason, std::string_view cursor, std::string& out);
 void append_websocket_ping(std::string& out);
-
-// Takes client bytes apart. Data frames are not accepted; control frames may be answered.
-class WebsocketReader {
-  public:
-    struct Outcome {
-        std::string reply;               // pong or close frames to send
-        bool closed = false;             // the peer closed: send `reply`, then end
-        std::optional<CloseCode> error;  // a violation: close with this code
-    };
-    [[nodiscard]] Outcome feed(std::string_view bytes);
-
-  private:
-    struct Head {
-        std::uint8_t opcode = 0;
-        std::size_t bytes = 0;  // of the head and the masking key
-        std::uint64_t payload = 0;
-    };
-    // nullopt: more bytes are needed, or `out.error` says what is wrong.
-    [[nodiscard]] std::optional<Head> read_head(std::size_t at, Outcome& out) const;
-    void take(const Head& head, std::string_view payload, Outcome& out);
-
-    std::string buffer_;  // at most one unfinished control frame between calls
-};
+// Answers to the peer's.
+void append_websocket_pong(std::string_view payload, std::string& out);
+void append_websocket_close_reply(std::string_view code, std::string& out);  // two bytes, or none
 
 }  // namespace licet::stream

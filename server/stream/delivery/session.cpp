@@ -14,7 +14,12 @@ constexpr std::int64_t kMsNs = 1'000'000;
 }  // namespace
 
 Session::Session(Shard& shard, ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback)
-    : shard_(shard), request_(std::move(request)), connection_(std::move(connection)), handback_(std::move(handback)) {
+    : shard_(shard),
+      request_(std::move(request)),
+      connection_(std::move(connection)),
+      handback_(std::move(handback)),
+      websocket_(request_.format == WireFormat::websocket_json_deflate ? WebsocketReader::Compression::permessage_deflate
+                                                                       : WebsocketReader::Compression::off) {
     progressed_ns_ = wrote_ns_ = shard_.now_ns();
     page_deadline_ns_ = progressed_ns_ + request_.wait_ms * kMsNs;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "server/stream/delivery/frames.h"
 #include "server/stream/delivery/meters.h"
 #include "server/stream/delivery/view.h"
+#include "server/stream/delivery/websocket_reader.h"
 
 namespace licet::stream {
 
@@ -55,14 +57,15 @@ class Session : public std::enable_shared_from_this<Session> {
     [[nodiscard]] bool ended() const noexcept { return ended_; }
 
   private:
-    [[nodiscard]] bool pull() const noexcept { return request_.format == WireFormat::ndjson || request_.format == WireFormat::batch_json; }
+    [[nodiscard]] bool pull() const noexcept { return !is_stream(request_.format); }
     [[nodiscard]] Tape& tape() noexcept { return live_ ? *view_->live_if(request_.format) : *own_; }
     [[nodiscard]] ports::UsageOf usage_of() const noexcept;
 
     // Start, in order; each may wait for a reader.
     void place();
     void load_meter();
-    void settle_suspense();
+    void metered();
+    void settle_suspense(Offset received, std::function<void()> then);
     void open_stream();
 
     void write();  // as much as socket and meter take
@@ -82,6 +85,8 @@ class Session : public std::enable_shared_from_this<Session> {
     void took(const ports::LogBatch& batch);
     void listen();  // streams: for the peer's close and control frames
     void on_readable();
+    void on_message(const WebsocketReader::Message& message);
+    void settle_acked();
     void write_control();
     [[nodiscard]] std::string last_words(CloseCode code, std::string_view reason);
     // Why it must end, looked at every second; nullopt: it need not.
@@ -123,6 +128,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
     std::string control_;  // pings, pongs, heartbeats: written between frames
     WebsocketReader websocket_;
+    Offset first_ = 0;                // where the stream began
+    Offset acked_ = 0, settled_ = 0;  // suspense below is to be settled, and is
+    bool settling_ = false;
     bool started_ = false, ended_ = false, blocked_ = false, reading_ = false, until_reached_ = false;
     bool control_under_way_ = false;  // part of control_ is out, or TLS holds it
     std::int64_t progressed_ns_ = 0, wrote_ns_ = 0;

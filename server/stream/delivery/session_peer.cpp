@@ -1,5 +1,6 @@
 // What passes between a session and its peer besides events: control frames, heartbeats, and the end.
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "base/limits.h"
 #include "server/stream/delivery/cursor.h"
@@ -44,11 +45,15 @@ void Session::on_readable() {
         const auto io = connection_->read_some(buffer);
         if (io.state == IoState::blocked) return listen();
         if (io.state != IoState::done) return gone();
-        if (request_.format != WireFormat::websocket_json || leaving_) continue;  // nothing is expected, nothing is answered
+        if (!is_websocket(request_.format) || leaving_) continue;  // nothing is expected, nothing is answered
         const auto outcome = websocket_.feed({buffer.data(), io.bytes});
         control_ += outcome.reply;
         if (outcome.error) return end(*outcome.error, "unexpected frame");
-        if (control_.size() > limits::client_frame_max_bytes) return end(CloseCode::policy_violation, "too many control frames");
+        for (const auto& message : outcome.messages) {
+            on_message(message);
+            if (ended_ || leaving_) return;
+        }
+        if (control_.size() > limits::client_message_max_bytes) return end(CloseCode::policy_violation, "too many control frames");
         if (!blocked_) write_control();
         if (ended_) return;
         if (outcome.closed) return linger();
@@ -56,6 +61,30 @@ void Session::on_readable() {
     // TLS may hold more that the socket no longer announces.
     shard_.post([self = shared_from_this()] {
         if (!self->ended_) self->on_readable();
+    });
+}
+
+// {"ack": cursor}: everything below was received. What this stream wrote is metered as it is written; what an earlier one, of a node that crashed,
+// may have sent is settled as by a resume from the cursor.
+void Session::on_message(const WebsocketReader::Message& message) {
+    const auto refuse_message = [&] { end(CloseCode::unsupported_data, "expected {\"ack\": cursor}, of this stream"); };
+    if (message.binary) return refuse_message();
+    const auto ack = nlohmann::json::parse(message.payload, nullptr, false);
+    if (!ack.is_object() || ack.size() != 1 || !ack.contains("ack") || !ack["ack"].is_string()) return refuse_message();
+    const auto cursor = open_cursor(shard_.siv(), ack["ack"].get_ref<const std::string&>());
+    if (!cursor || cursor->product != request_.product || cursor->stream_epoch != stream_epoch_ || cursor->next > next_) return refuse_message();
+    if (cursor->next > first_ || cursor->next <= acked_) return;
+    acked_ = cursor->next;
+    settle_acked();
+}
+
+void Session::settle_acked() {
+    if (ended_ || settling_ || settled_ >= acked_) return;
+    settling_ = true;
+    settled_ = acked_;
+    settle_suspense(settled_, [self = shared_from_this()] {
+        self->settling_ = false;
+        self->settle_acked();
     });
 }
 
@@ -103,7 +132,7 @@ void Session::tick(std::int64_t now_ns) {
     }
     if (request_.until.value != 0 && !reading_ && own_ && at_ == own_->end()) next();
     if (ended_ || blocked_ || !control_.empty() || now_ns - wrote_ns_ < limits::heartbeat_interval_ms * kMsNs) return;
-    if (request_.format == WireFormat::websocket_json)
+    if (is_websocket(request_.format))
         append_websocket_ping(control_);
     else
         control_ += ": keep-alive\n\n";
@@ -136,7 +165,7 @@ void Session::leave(CloseCode code, std::string_view reason) {
     // No event leaves any more; the last words may have to wait for room.
     leaving_ = true;
     ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;
-    control_ = last_words(code, reason);
+    control_ += last_words(code, reason);  // pongs that are due go first
     write_control();
 }
 

@@ -58,40 +58,43 @@ void Session::place() {
 
 void Session::load_meter() {
     meter_ = shard_.meters().known(usage_of());
-    if (meter_) return settle_suspense();
+    if (meter_) return metered();
     auto load = [self = shared_from_this()] {
         auto meter = self->shard_.meters().get(self->usage_of());
         self->shard_.post([self, meter = std::move(meter)] {
             if (self->ended_) return;
             if (!meter) return self->refuse({Errc::unavailable, "the usage ledger cannot be reached", {}});
             self->meter_ = *meter;
-            self->settle_suspense();
+            self->metered();
         });
     };
     if (!shard_.readers().submit(std::move(load))) refuse({Errc::overloaded, "too many reads wait for the ledger", {}});
 }
 
+void Session::metered() {
+    if (request_.start != StartAt::cursor) return open_stream();
+    settle_suspense(next_, [self = shared_from_this()] { self->open_stream(); });
+}
+
 // A start of this node that ended by a crash left open what it had delivered. The subscriber's cursor says what it received: everything this contract
-// was entitled to below it. That part is counted now and billed; what lies above is delivered again.
-void Session::settle_suspense() {
-    const Offset received = next_;
+// was entitled to below it. That part is counted now and billed; what lies above is delivered again. Then `then`; without it the stream ends.
+void Session::settle_suspense(Offset received, std::function<void()> then) {
     const Offset kept = shard_.services().log->bounds({request_.product, {0}}).begin;  // what the log dropped can no longer be counted
     std::vector<metering::OffsetRange> pieces;
-    if (request_.start == StartAt::cursor)
-        meter_->with([&](Meter& m) {
-            for (const auto& [from, to] : m.suspense.all())
-                if (from < received && to > kept) pieces.push_back({std::max(from, kept), std::min(to, received)});
-            for (const auto& piece : pieces) m.suspense.remove(piece.from, piece.to);
-        });
-    if (pieces.empty()) return open_stream();
+    meter_->with([&](Meter& m) {
+        for (const auto& [from, to] : m.suspense.all())
+            if (from < received && to > kept) pieces.push_back({std::max(from, kept), std::min(to, received)});
+        for (const auto& piece : pieces) m.suspense.remove(piece.from, piece.to);
+    });
+    if (pieces.empty()) return then();
     const auto piece = pieces.front();
     // One piece at a time; the others go back and are found again.
     meter_->with([&](Meter& m) {
         for (std::size_t i = 1; i < pieces.size(); ++i) m.suspense.add(pieces[i].from, pieces[i].to);
     });
-    auto read = [self = shared_from_this(), piece] {
+    auto read = [self = shared_from_this(), piece, received, then = std::move(then)]() mutable {
         auto batch = self->shard_.read({self->request_.product, {0}}, piece.from);
-        self->shard_.post([self, piece, batch = std::move(batch)] {
+        self->shard_.post([self, piece, received, then = std::move(then), batch = std::move(batch)]() mutable {
             const auto put_back = [&](Offset from) {
                 if (from < piece.to) self->meter_->with([&](Meter& m) { m.suspense.add(from, piece.to); });
             };
@@ -108,7 +111,7 @@ void Session::settle_suspense() {
                 self->shard_.delivered(self->usage_of(), range.from, range.to, {counted.events, counted.billed});
             }
             put_back(to);
-            self->settle_suspense();
+            self->settle_suspense(received, std::move(then));
         });
     };
     if (shard_.readers().submit(std::move(read))) return;
@@ -117,7 +120,7 @@ void Session::settle_suspense() {
 }
 
 void Session::open_stream() {
-    metered_ = next_;
+    first_ = metered_ = next_;
     own_ = std::make_unique<Tape>(next_);
     started_ = true;
     // A page is short: a peer that went away is noticed when it is written.
@@ -128,9 +131,11 @@ void Session::open_stream() {
         return write();
     }
     std::string head;
-    if (request_.format == WireFormat::websocket_json) {
+    if (is_websocket(request_.format)) {
         head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + request_.websocket_accept +
-               "\r\nSec-WebSocket-Protocol: cloudevents.json\r\n" + request_.extra_headers + "\r\n";
+               "\r\nSec-WebSocket-Protocol: cloudevents.json\r\n" +
+               (request_.websocket_extensions.empty() ? "" : "Sec-WebSocket-Extensions: " + request_.websocket_extensions + "\r\n") +
+               request_.extra_headers + "\r\n";
     } else {
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n" + request_.extra_headers +
                "\r\nretry: " + std::to_string(limits::sse_retry_ms) + "\n\n";

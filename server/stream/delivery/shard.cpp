@@ -143,7 +143,7 @@ void Shard::on_batch(const std::shared_ptr<const ports::LogBatch>& batch) {
         if (view->position() != batch->position) continue;
         if (!view->append_live(*batch))
             // A key is not here any more. What the tape could not tell is read from the log, with the keys, which may take its time.
-            for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
+            for (const WireFormat format : kStreamFormats)
                 if (view->live_if(format) != nullptr) restart(view, format);
         trim(*view);
     }
@@ -161,7 +161,7 @@ void Shard::flush_live() {
 
 // Sessions that would lose their place leave the tape first and catch up from the log.
 void Shard::trim(View& view) {
-    for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse}) {
+    for (const WireFormat format : kStreamFormats) {
         Tape* tape = view.live_if(format);
         if (tape == nullptr || tape->size() <= limits::tape_max_bytes) continue;
         const std::uint64_t start = tape->trimmed_start(limits::tape_max_bytes);
@@ -283,7 +283,7 @@ void Shard::apply_subject(std::uint64_t subject) {
     for (const auto& session : all) session->on_subject(subject);
     // A live tape that still names the subject is not for anyone who joins later.
     for (auto& [key, view] : views_)
-        for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse}) {
+        for (const WireFormat format : kStreamFormats) {
             Tape* tape = view->live_if(format);
             if (tape != nullptr && tape->names(subject, tape->start())) restart(view, format);
         }
@@ -337,7 +337,7 @@ void Shard::apply_generation(bool consents) {
     }
     if (!consents) return;
     for (auto& [key, view] : views_)
-        for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
+        for (const WireFormat format : kStreamFormats)
             if (view->live_if(format) != nullptr) view->restart_live(format);
 }
 

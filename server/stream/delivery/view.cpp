@@ -46,7 +46,7 @@ bool View::append_live(const ports::LogBatch& batch) {
         complete = complete && !key_missing_;
         if (!key_missing_)
             for (auto& [key, shadow] : shadows_) compare(entry, encoded, shadow);
-        for (const WireFormat format : {WireFormat::websocket_json, WireFormat::sse})
+        for (const WireFormat format : kStreamFormats)
             if (Tape* tape = live_if(format); tape != nullptr && entry.offset >= tape->head()) put(entry, encoded, format, *tape);
     }
     for (auto& [key, shadow] : shadows_) tools_.shadow->add(position_.product, key, std::exchange(shadow.tally, {}));
@@ -183,6 +183,13 @@ void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encod
     switch (format) {
         case WireFormat::websocket_json:
             append_websocket_text(encoded->json, frame_);
+            break;
+        case WireFormat::websocket_json_deflate:
+            if (!tools_.deflater) tools_.deflater = std::make_unique<Deflater>();
+            if (tools_.deflater->compress(encoded->json, packed_))
+                append_websocket_compressed_text(packed_, frame_);
+            else
+                append_websocket_text(encoded->json, frame_);
             break;
         case WireFormat::sse:
             append_sse_event(encoded->cursor, encoded->json, frame_);

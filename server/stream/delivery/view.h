@@ -12,6 +12,7 @@
 #include "server/ports/crypto.h"
 #include "server/ports/event_log.h"
 #include "server/ports/metrics.h"
+#include "server/stream/delivery/deflate.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/tape.h"
 
@@ -23,6 +24,7 @@ struct ViewTools {
     std::unique_ptr<ports::Siv> siv;
     app::SubjectKeys* subject_keys = nullptr;
     std::unique_ptr<ports::SealingCipher> cipher;
+    std::unique_ptr<Deflater> deflater;  // made when the first view needs it
     std::shared_ptr<const Clock> clock;
     ports::Counter* delivered = nullptr;  // decisions
     ports::Counter* withheld = nullptr;
@@ -92,8 +94,8 @@ class View {
     std::string shadow_data_;
     bool key_missing_ = false;  // the event just decided is encrypted under a key that must be fetched first
     app::OpenedData opened_;
-    std::array<std::optional<Tape>, 2> live_;  // websocket_json, sse
-    std::string json_, frame_;
+    std::array<std::optional<Tape>, kStreamFormats.size()> live_;
+    std::string json_, frame_, packed_;
     std::array<char, 64> cursor_{};
 };
 

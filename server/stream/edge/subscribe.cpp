@@ -9,6 +9,7 @@
 
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "server/stream/delivery/deflate.h"
 #include "server/stream/edge/connection.h"
 
 namespace licet::stream {
@@ -155,6 +156,10 @@ Task<bool> Connection::subscribe(const std::string& name) {
         auto accepted = accept_websocket(head_);
         if (!accepted) co_return co_await answer(refused(accepted.error()));
         read->websocket_accept = *std::move(accepted);
+        if (auto extensions = accept_deflate(header("Sec-WebSocket-Extensions"))) {
+            read->format = WireFormat::websocket_json_deflate;
+            read->websocket_extensions = *std::move(extensions);
+        }
     }
     if (body_state_ == Body::unread) co_return co_await answer(refused({Errc::bad_request, "no body is expected", {}}));
 

@@ -179,7 +179,7 @@ TEST_CASE("a flood of pings that cannot be answered ends the stream") {
     node.quiet();
     std::string flood;
     for (int i = 0; i < 100; ++i) flood += "\x89\xfd" + std::string(4, '\0') + std::string(125, 'p');
-    for (std::size_t sent = 0; sent < 2 * limits::client_frame_max_bytes; sent += flood.size()) {
+    for (std::size_t sent = 0; sent < 2 * limits::client_message_max_bytes; sent += flood.size()) {
         peer->send(flood);
         node.quiet();
         if (node.metrics->at("licet_stream_sessions").value == 0) break;

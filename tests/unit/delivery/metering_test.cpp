@@ -303,6 +303,33 @@ TEST_CASE("suspense below a subscriber's cursor was received and is billed; abov
     node.await("the journal", [&] { return node.journal->delivered({1}).events == 16; });
 }
 
+TEST_CASE("an ack of what came before the stream settles suspense as a resume does; one of the stream itself says nothing of what it skipped") {
+    ports::UsageRanges ranges;
+    ranges.suspense.add(0, 5);
+    ranges.suspense.add(6, 8);
+    Node node(1, ranges);
+    node.append(10);
+    auto peer = node.connect({});
+    node.quiet();
+    const auto ack = [&](Offset next) {
+        const std::string text = R"({"ack":")" + cursor_at(node, next) + R"("})";
+        peer->send(std::string{'\x81', static_cast<char>(0x80 | text.size()), 0, 0, 0, 0} + text);
+    };
+    node.append(2);
+    await_event(node, *peer, 11);
+    ack(12);  // it came in from 10 on, and received nothing before
+    ack(3);
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 5; });  // 0..2 by the ack, 10 and 11
+    ack(2);
+    ack(7);
+    ack(7);
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 8; });  // 3, 4 and 6 too
+    ack(12);
+    ack(8);
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 9; });
+    CHECK_FALSE(peer->close_code);
+}
+
 TEST_CASE("suspense that cannot be counted refuses the start and stays suspense") {
     ports::UsageRanges ranges;
     ranges.suspense.add(0, 5);

@@ -6,9 +6,11 @@
 
 #include <thread>
 
+#include "base/limits.h"
 #include "server/openssl/crypto.h"
 #include "server/openssl/sealing.h"
 #include "server/ports/log.h"
+#include "server/stream/delivery/deflate.h"
 
 // Delivery's logs are of no concern here.
 void licet::log::write(Level, std::string_view, std::initializer_list<Field>) {}
@@ -92,9 +94,17 @@ bool Peer::parse_websocket() {
     if (have < head + size) return false;
     const auto payload = std::string_view(plain_).substr(parsed_ + head, size);
     const int opcode = byte(0);
-    if (opcode == 0x81) {
+    if (opcode == 0x81 || opcode == 0xc1) {
         REQUIRE_FALSE(close_code);
-        add_event(payload, {}, parsed_, parsed_ + head + size);
+        std::string inflated;
+        if (opcode == 0xc1) {
+            REQUIRE(format_ == WireFormat::websocket_json_deflate);
+            ++compressed;
+            stream::Inflater one;
+            for (const std::string_view part : {payload, std::string_view("\x00\x00\xff\xff", 4)})
+                REQUIRE(one.feed(part, inflated, limits::event_max_bytes) == stream::Inflater::Fed::taken);
+        }
+        add_event(opcode == 0xc1 ? std::string_view(inflated) : payload, {}, parsed_, parsed_ + head + size);
     } else if (opcode == 0x89) {
         ++pings;
     } else if (opcode == 0x88) {
@@ -180,7 +190,7 @@ void Peer::parse() {
         parsed_ = end + 4;
         in_body_ = true;
     }
-    while (format_ == WireFormat::websocket_json ? parse_websocket() : parse_sse()) {
+    while (stream::is_websocket(format_) ? parse_websocket() : parse_sse()) {
     }
 }
 
@@ -285,6 +295,7 @@ stream::ReadRequest Node::request(const Wanted& w) const {
     r.wait_ms = w.wait_ms;
     r.head_only = w.head_only;
     r.websocket_accept = "accept";
+    if (w.format == WireFormat::websocket_json_deflate) r.websocket_extensions = "agreed";
     return r;
 }
 
@@ -300,8 +311,7 @@ std::unique_ptr<Peer> Node::connect(const Wanted& w) {
         handed.push_back({std::move(connection), std::move(error)});
     });
     auto peer = std::make_unique<Peer>(fds[1], w.records, w.format);
-    if (w.open && (w.format == WireFormat::websocket_json || w.format == WireFormat::sse))
-        await("a stream to open", [&] { return peer->written() > 0 || handed.size() > before; });
+    if (w.open && stream::is_stream(w.format)) await("a stream to open", [&] { return peer->written() > 0 || handed.size() > before; });
     return peer;
 }
 

@@ -53,6 +53,7 @@ class Peer {
     std::optional<int> close_code;  // WebSocket close frame, or the closing comment of SSE
     std::string close_reason, close_cursor;
     int pings = 0;
+    int compressed = 0;       // messages
     int pages = 0;            // pull: whole pages taken
     std::string page_cursor;  // pull: of the last whole page
 

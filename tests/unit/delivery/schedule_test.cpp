@@ -30,10 +30,10 @@ class Schedule {
   public:
     Schedule(unsigned seed, std::size_t shards, bool withdrawals) : random_(seed), withdrawals_(withdrawals), node_(shards) {
         for (const char* who : {"ada", "bob", "cleo", "dan"}) node_.consent(who, true);
-        static constexpr WireFormat formats[] = {WireFormat::websocket_json, WireFormat::sse, WireFormat::ndjson};
+        static constexpr WireFormat formats[] = {WireFormat::websocket_json, WireFormat::sse, WireFormat::ndjson, WireFormat::websocket_json_deflate};
         for (std::size_t i = 0; i < 7; ++i) {
             Subscriber s;
-            s.wanted.format = formats[i % 3];
+            s.wanted.format = formats[i % std::size(formats)];
             s.wanted.records = pick(2) == 0;
             s.wanted.send_buffer = pick(3) == 0 ? 0 : 4096 << pick(3);
             s.wanted.contract = 1 + static_cast<std::uint32_t>(pick(2));

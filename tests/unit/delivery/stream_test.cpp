@@ -1,5 +1,6 @@
 // Streams: where they begin, what they carry, where they end, and what passes between frames.
 #include "base/limits.h"
+#include "server/stream/delivery/deflate.h"
 #include "tests/unit/delivery/node.h"
 
 using namespace licet;
@@ -151,7 +152,7 @@ TEST_CASE("`until` ends a stream at the first event accepted then, or when the t
     }
 }
 
-TEST_CASE("control frames are answered between events; data and nonsense end the stream") {
+TEST_CASE("control frames are answered between events; what is no ack and nonsense end the stream") {
     Node node;
     auto peer = node.connect({});
     node.quiet();
@@ -165,7 +166,17 @@ TEST_CASE("control frames are answered between events; data and nonsense end the
     peer->send(masked(0x88, "\x03\xe8"));
     await_end(node, *peer);
     CHECK(peer->close_code == 1000);
-    for (const auto& [bytes, code] : {std::pair{masked(0x81, "hi"), 1003}, {masked(0x83, ""), 1002}, {masked(0x88, "\x03\xe8\xff"), 1007}}) {
+    const auto ack = [](const std::string& cursor) { return masked(0x81, R"({"ack":")" + cursor + R"("})"); };
+    for (const auto& [bytes, code] : {std::pair{masked(0x81, "hi"), 1003},
+                                      {masked(0x82, R"({"ack":")" + cursor_at(node, 1) + R"("})"), 1003},
+                                      {masked(0x81, R"({"ack":1})"), 1003},
+                                      {masked(0x81, R"({"ack":"x","more":1})"), 1003},
+                                      {ack("nothing of ours"), 1003},
+                                      {ack(cursor_at(node, 2)), 1003},  // not sent yet
+                                      {masked(0x81, "\xff"), 1007},
+                                      {masked(0xc1, "hi"), 1002},
+                                      {masked(0x83, ""), 1002},
+                                      {masked(0x88, "\x03\xe8\xff"), 1007}}) {
         auto bad = node.connect({});
         node.quiet();
         bad->send(bytes);
@@ -174,6 +185,33 @@ TEST_CASE("control frames are answered between events; data and nonsense end the
         CHECK(bad->close_cursor == cursor_at(node, 1));
     }
     CHECK(node.metrics->at("licet_stream_sessions").value == 0);
+}
+
+TEST_CASE("where compression was agreed on the same events come, compressed once for all, and messages from the subscriber may be") {
+    Node node;
+    Wanted wanted;
+    wanted.format = WireFormat::websocket_json_deflate;
+    auto first = node.connect(wanted), second = node.connect(wanted);
+    auto plain = node.connect({});
+    node.quiet();
+    for (int i = 0; i < 5; ++i) node.append(3);
+    for (auto* peer : {&first, &second, &plain}) {
+        await_event(node, **peer, 14);
+        CHECK(numbers(**peer) == range(0, 15));
+    }
+    CHECK(first->head().find("\r\nSec-WebSocket-Extensions: agreed") != std::string::npos);
+    CHECK(plain->head().find("Extensions") == std::string::npos);
+    CHECK(first->compressed == 15);
+    CHECK(first->plain() == second->plain());
+    CHECK(first->written() < plain->written());
+    CHECK(first->events().back().data_bytes == plain->events().back().data_bytes);
+    std::string packed;
+    REQUIRE(stream::Deflater().compress(R"({"ack":")" + cursor_at(node, 3) + R"("                                              })", packed));
+    first->send(masked(0xc1, packed) + masked(0x89, "still there"));
+    node.await("a pong", [&] {
+        first->read();
+        return first->plain().find("still there") != std::string::npos;
+    });
 }
 
 TEST_CASE("a peer that goes away is forgotten") {

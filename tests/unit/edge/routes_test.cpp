@@ -341,6 +341,12 @@ TEST_CASE("the WebSocket handshake is checked before anything is promised") {
     CHECK(with("X", "").status == 200);  // delivery's word; it writes the 101 itself
     CHECK(edge.delivery->asked().back().format == WireFormat::websocket_json);
     CHECK(edge.delivery->asked().back().websocket_accept == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");  // RFC 6455 section 1.3
+    CHECK(edge.delivery->asked().back().websocket_extensions.empty());
+    Request offering{"GET", "/v1/products/wiki/events", "", good};
+    offering.headers.emplace_back("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
+    CHECK(edge.ask(offering).status == 200);
+    CHECK(edge.delivery->asked().back().format == WireFormat::websocket_json_deflate);
+    CHECK(edge.delivery->asked().back().websocket_extensions == "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
     const auto promised = edge.delivery->asked().size();
     for (const char* version : {"8", "12", "14", "x"}) {
         const auto answer = with("Sec-WebSocket-Version", version);
