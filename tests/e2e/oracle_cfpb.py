@@ -21,7 +21,7 @@ CONTROLLER = "complaint-office"
 PURPOSE = "dpv:ResearchAndDevelopment"
 PARTNERS = ("complaint-lab", "complaint-press")
 ANSWERS = ("Consent provided", "Consent provided", "Consent provided", "N/A", "Consent not provided", "Other", None)
-MADE_ROWS = 4200
+MADE_ROWS = 5600
 WITHDRAWING = 1000
 
 
