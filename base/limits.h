@@ -42,6 +42,7 @@ inline constexpr std::size_t tape_chunk_bytes = 256 * 1024;
 inline constexpr std::size_t catch_up_batch_max_bytes = 1024 * 1024;
 inline constexpr std::size_t catch_up_batch_max_events = 4096;
 inline constexpr std::size_t client_message_max_bytes = 64 * 1024;  // of a WebSocket client, fragments together, decompressed
+inline constexpr std::size_t client_ack_max_bytes = 512;
 inline constexpr std::size_t pull_page_max_events = 10'000;
 inline constexpr std::size_t pull_page_max_bytes = 8 * 1024 * 1024;
 inline constexpr int pull_wait_max_ms = 30'000;

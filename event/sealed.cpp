@@ -93,8 +93,10 @@ bool within(const std::vector<std::string>& inner, const std::vector<std::string
 
 Status check_sealable(const Mapping& mapping) {
     for (const auto& rule : mapping.attributes) {
-        if (rule.kind != AttributeRule::Kind::pointer) continue;
         const std::string at = "/attributes/" + rule.attribute;
+        if (rule.kind == AttributeRule::Kind::digest)
+            return Error{Errc::invalid_document, "a digest of the data in clear confirms guesses of what is encrypted", at};
+        if (rule.kind != AttributeRule::Kind::pointer) continue;
         const auto governed = [&](const GovernedField& field) { return within(rule.path, field.path); };
         const auto touched = [&](const GovernedField& field) { return within(rule.path, field.path) || within(field.path, rule.path); };
         if (rule.attribute == "datasubject") {

@@ -141,6 +141,7 @@ class Admin {
     [[nodiscard]] Result<Reply> history_of(const SubjectKey& key, std::uint64_t after, std::size_t limit) const;
     // Who the token speaks for, unless it was revoked.
     [[nodiscard]] Result<SubjectKey> still_good(const Actor& actor) const;
+    [[nodiscard]] Status audit_own(const Actor& actor, const char* action);
     [[nodiscard]] Result<std::shared_ptr<const Snapshot>> snapshot_with(const Snapshot& snapshot, const std::string& name, const json* document,
                                                                         std::uint64_t version) const;
     [[nodiscard]] Result<Offset> find_event(const ProductEntry& product, const ExplainQuery& query) const;

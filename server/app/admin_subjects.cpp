@@ -77,6 +77,7 @@ Result<Reply> Admin::my_consents(const Actor& actor) {
     if (!key) return key.error();
     auto holds = what_holds(*key);
     if (!holds) return holds.error();
+    if (auto audited = audit_own(actor, "consent.query"); !audited) return audited.error();
     (*holds)["controller"] = actor.subject->controller;
     return Reply{200, *std::move(holds)};
 }
@@ -90,7 +91,13 @@ Result<Reply> Admin::my_history(const Actor& actor, std::string_view after) {
         if (read.ec != std::errc{} || read.ptr != after.data() + after.size() || from > std::uint64_t{1} << 62)
             return Error{Errc::invalid_parameter, "expected a sequence", "query:after"};
     }
+    if (auto audited = audit_own(actor, "consent.history"); !audited) return audited.error();
     return history_of(*key, from, limits::consent_history_page_max);
+}
+
+// That a person read what is held of them, through which client; not who.
+Status Admin::audit_own(const Actor& actor, const char* action) {
+    return parts_.catalog->record_audit({actor.client, action, "consents", {{"by", "subject"}}});
 }
 
 Result<Reply> Admin::record_mine(const Actor& actor, const json& body) {

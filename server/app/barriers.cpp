@@ -76,13 +76,19 @@ void Barriers::completed(GovernanceEpoch epoch, const ports::Cluster::Nodes& nod
 }
 
 void Barriers::follow(GovernanceEpoch epoch, std::int64_t since_ns) {
-    const std::lock_guard lock(mutex_);
-    if (epoch.value <= complete_ || stopping_) return;
-    // When there are too many, the last stands for those before it.
-    if (followed_.size() >= limits::barriers_followed_max) followed_.erase(std::prev(followed_.end()));
-    followed_.emplace(epoch.value, since_ns);
-    count_followed();
-    changed_.notify_all();
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) return;
+        if (epoch.value > complete_) {
+            // When there are too many, the last stands for those before it.
+            if (followed_.size() >= limits::barriers_followed_max) followed_.erase(std::prev(followed_.end()));
+            followed_.emplace(epoch.value, since_ns);
+            count_followed();
+            changed_.notify_all();
+            return;
+        }
+    }
+    report({epoch, {}, {}}, since_ns, true);  // it became complete since it was looked at
 }
 
 void Barriers::count_followed() const {

@@ -42,7 +42,7 @@ class Reader {
         for (std::size_t i = 0; i < given.size(); ++i) {
             const auto purpose = context_.vocabulary.purpose(given[i]);
             if (!purpose) return fields_.fail("purposes/" + std::to_string(i), "expected a DPV purpose, dpv:...");
-            draft_.event.purposes.emplace_back(context_.vocabulary.purpose_name(*purpose));
+            add_once(draft_.event.purposes, std::string(context_.vocabulary.purpose_name(*purpose)));
         }
     }
     void recipients() {
@@ -56,13 +56,18 @@ class Reader {
             const auto party = one.optional_slug("party"), category = one.optional_slug("category");
             if (one.ok() && party.empty() == category.empty()) one.fail("", "expected either party or category");
             if (one.ok() && !party.empty() && context_.snapshot.party(party) == nullptr) one.fail("party", "no such party");
+            // A name that is new is numbered for good: that is not for everybody to do.
+            if (one.ok() && context_.own && !category.empty() && !context_.snapshot.knows_collection(category))
+                one.fail("category", "no such category");
             if (auto error = one.finish()) return fail(*error);
-            draft_.recipients.push_back(party.empty() ? "category:" + category : "party:" + party);
+            add_once(draft_.recipients, party.empty() ? "category:" + category : "party:" + party);
         }
     }
     void papers() {
         auto& e = draft_.event;
         e.record = own_words("recordId", kRecordMaxBytes);
+        // Records of others are not to be run into, nor found out.
+        if (context_.own && !e.record.empty() && !e.record.starts_with("cr-")) fields_.fail("recordId", "expected the id of a record made here");
         e.notice = own_words("notice", kReferenceMaxBytes);
         e.legal_basis = fields_.optional_text("legalBasis");
         if (!e.legal_basis.empty() && !context_.vocabulary.is_legal_basis(e.legal_basis))
@@ -93,8 +98,12 @@ class Reader {
     }
 
   private:
-    // Raw ids are not stored, in no field.
+    static void add_once(std::vector<std::string>& to, std::string text) {
+        if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(std::move(text));
+    }
+    // Raw ids are not stored, in no field. Of people acting for themselves only the key is known, which tells the id by itself and not within a text.
     [[nodiscard]] bool tells(const std::string& text) const {
+        if (context_.own) return !text.empty() && context_.digest(context_.own->controller, text) == context_.own->key;
         if (raw_.empty()) return false;
         return raw_.size() < kTellingBytes ? text == raw_ : text.find(raw_) != std::string::npos;
     }

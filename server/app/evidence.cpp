@@ -24,7 +24,7 @@ constexpr TcfPurpose kTcf[] = {
     {"dpv:ServiceUsageAnalytics", {8, 9}},
     {"dpv:ImproveExistingProductsAndServices", {10, 0}},
 };
-constexpr const char *kSale = "dpv:SellDataToThirdParties", *kTargeted = "dpv:TargetedAdvertising";
+constexpr const char *kSale = "dpv:SellDataToThirdParties", *kTargeted = "dpv:TargetedAdvertising", *kAboveTargeted = "dpv:PersonalisedAdvertising";
 
 void take(const TcString& tc, Evidence& into) {
     const auto says = [&](unsigned purpose) {
@@ -39,7 +39,10 @@ void take(const TcString& tc, Evidence& into) {
 
 void take(const UsChoices& us, Evidence& into) {
     if (us.sale_opt_out) into.refused.emplace_back(kSale);
-    if (us.sharing_opt_out || us.targeted_advertising_opt_out) into.refused.emplace_back(kTargeted);
+    if (us.sharing_opt_out || us.targeted_advertising_opt_out) {
+        into.refused.emplace_back(kTargeted);
+        std::erase(into.consented, kAboveTargeted);  // consent to it would give back what is refused
+    }
     into.stored["optedOut"] = {{"sale", us.sale_opt_out}, {"sharing", us.sharing_opt_out}, {"targetedAdvertising", us.targeted_advertising_opt_out}};
 }
 

@@ -126,9 +126,9 @@ Status Governance::refresh() {
         next = at_epoch(*current, epochs->sum());
     }
 
+    const auto changed = entries_of(*rows);
     const std::lock_guard lock(state_mutex_);
     // Consents first: the index is shared with the snapshots in use, and must hold a withdrawal before anyone is told of the epoch.
-    const auto changed = entries_of(*rows);
     std::vector<SubjectKey> subjects;
     auto end = index_->next_end();
     for (const auto& entries : changed) {

@@ -97,20 +97,27 @@ std::vector<std::string_view> split(std::string_view text, char by) {
     }
 }
 
-// A list of single numbers and ranges within 1..max, in whatever order. No more than there are numbers.
-std::vector<unsigned> ranges(Bits& bits, unsigned max) {
-    std::vector<unsigned> out;
+// Single numbers and ranges within 1..max, in whatever order, each told to `take(first, last)`. No more than there are numbers.
+template <class Take>
+void ranges(Bits& bits, unsigned max, Take&& take) {
+    std::size_t numbers = 0;
     for (unsigned entries = bits.small(12); entries > 0 && !bits.cut() && !bits.wrong(); --entries) {
         const bool range = bits.bit();
         const unsigned first = bits.small(16), last = range ? bits.small(16) : first;
-        if (first == 0 || last < first || last > max || out.size() + (last - first) >= max) bits.spoil();
-        for (unsigned v = first; v <= last && !bits.wrong(); ++v) out.push_back(v);
+        if (first == 0 || last < first || last > max || numbers + (last - first) >= max) bits.spoil();
+        if (bits.wrong()) return;
+        numbers += last - first + 1;
+        take(first, last);
     }
-    return out;
 }
 std::vector<unsigned> vendors(Bits& bits) {
     const unsigned max = bits.small(16);
-    return bits.bit() ? ranges(bits, max) : bits.flags(max);
+    if (!bits.bit()) return bits.flags(max);
+    std::vector<unsigned> out;
+    ranges(bits, max, [&](unsigned first, unsigned last) {
+        for (unsigned v = first; v <= last; ++v) out.push_back(v);
+    });
+    return out;
 }
 
 std::optional<Error> refuse_segment(Bits& bits, std::string_view what, bool padding = true) {
@@ -145,7 +152,7 @@ Result<TcString> read_core(std::string_view segment) {
     (void)vendors(bits);  // legitimate interests
     for (unsigned left = bits.small(12); left > 0 && !bits.cut() && !bits.wrong(); --left) {
         bits.number(6 + 2);  // purpose, kind of restriction
-        (void)ranges(bits, kVendorsMax);
+        ranges(bits, kVendorsMax, [](unsigned, unsigned) {});
     }
     if (auto error = refuse_segment(bits, "the core segment")) return *error;
     if (out.updated < out.created) return bad("was updated before it was created");

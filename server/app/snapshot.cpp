@@ -22,6 +22,12 @@ const ProductEntry* Snapshot::product(ProductNo no) const {
     return p == nullptr ? nullptr : p->get();
 }
 const ports::Party* Snapshot::party(std::string_view name) const { return find_in(parties_, std::string(name)); }
+bool Snapshot::knows_collection(std::string_view name) const {
+    return std::any_of(parties_.begin(), parties_.end(), [&](const auto& entry) {
+        const auto& collections = entry.second.collections;
+        return std::find(collections.begin(), collections.end(), name) != collections.end();
+    });
+}
 const ports::Contract* Snapshot::contract(std::string_view name) const {
     const auto* c = find_in(contracts_, std::string(name));
     return c == nullptr ? nullptr : c->get();

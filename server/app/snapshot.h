@@ -35,6 +35,8 @@ class Snapshot {
     [[nodiscard]] const ProductEntry* product(std::string_view name) const;
     [[nodiscard]] const ProductEntry* product(ProductNo no) const;
     [[nodiscard]] const ports::Party* party(std::string_view name) const;
+    // Whether a party belongs to it.
+    [[nodiscard]] bool knows_collection(std::string_view name) const;
     [[nodiscard]] const ports::Contract* contract(std::string_view name) const;
     [[nodiscard]] const ports::Contract* contract(ContractNo no) const;
     [[nodiscard]] std::vector<const ProductEntry*> all_products() const;                  // by name

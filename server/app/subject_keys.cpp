@@ -23,6 +23,12 @@ std::string bound_to(const DataKeyId& id, const SubjectKey& subject) {
     return out;
 }
 
+// An erased subject's key must not outlive its erasure in whoever used it last.
+struct Drop {
+    ports::SealingCipher& cipher;
+    ~Drop() { cipher.drop(); }
+};
+
 template <class Id>
 void keep_unique(std::vector<Id>& ids) {
     std::sort(ids.begin(), ids.end());
@@ -33,8 +39,11 @@ void keep_unique(std::vector<Id>& ids) {
 
 void SubjectKeys::Cache::put(const DataKeyId& id, const SubjectKey& subject, HeldKey key) {
     if (const auto at = by_id.find(id); at != by_id.end()) {
-        at->second.key = std::move(key);
         touch(at->second);
+        if (at->second.key == nullptr) return;  // destroyed is for good: what comes now was read before
+        at->second.key = std::move(key);
+        if (at->second.key == nullptr)
+            if (const auto now = current.find(at->second.subject); now != current.end() && now->second == id) current.erase(now);
     } else {
         ages.push_front(id);
         by_id.emplace(id, Entry{subject, std::move(key), ages.begin()});
@@ -137,6 +146,7 @@ Status SubjectKeys::provide(std::vector<SubjectKey> subjects) {
 }
 
 Status SubjectKeys::seal(ProductNo product, std::vector<ports::AppendItem>& items, ports::SealingCipher& cipher) {
+    const Drop drop{cipher};
     for (auto& item : items) {
         const auto event = event::StoredEvent::parse(item.record);
         if (!event) return Error{Errc::internal, "an event cannot be read back", {}};
@@ -201,6 +211,15 @@ Result<ports::ErasedSubjects> SubjectKeys::erased() {
     return parts_.store->erased_after(cache_.with([](Cache& c) { return c.erasures; }));
 }
 
+void SubjectKeys::forget_all() {
+    cache_.with([](Cache& c) {
+        ++c.generation;
+        c.by_id.clear();
+        c.current.clear();
+        c.ages.clear();
+    });
+}
+
 void SubjectKeys::forget(const ports::ErasedSubjects& erased) {
     cache_.with([&](Cache& c) {
         if (erased.last <= c.erasures && erased.subjects.empty()) return;
@@ -236,6 +255,7 @@ void open_event(SubjectKeys* keys, ports::SealingCipher& cipher, ProductNo produ
     const auto found = keys->find(event.key_id());
     out.state = found.state;
     if (found.state != SubjectKeys::State::held) return;
+    const Drop drop{cipher};
     cipher.use(*found.key);
     // What does not open is damaged: it is as little to be had as what was erased, but says so.
     if (!event::open_data(event, product, cipher, out.data)) out.state = SubjectKeys::State::damaged;

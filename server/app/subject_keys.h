@@ -58,6 +58,8 @@ class SubjectKeys {
     // What was erased since forget() was last told. Blocks.
     [[nodiscard]] Result<ports::ErasedSubjects> erased();
     void forget(const ports::ErasedSubjects& erased);
+    // For a node that would not hear of one.
+    void forget_all();
 
     // Wraps anew what is not wrapped under the current key-encryption key; returns how many keys. Blocks.
     [[nodiscard]] Result<std::size_t> rewrap();

@@ -1,5 +1,6 @@
 #include "server/app/subject_rights.h"
 
+#include "base/limits.h"
 #include "server/app/erasure_certificate.h"
 #include "server/app/subject_report.h"
 
@@ -8,13 +9,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kSubjectMaxBytes = 1024;
-
 }  // namespace
 
 // The fields that name a subject; meaningful when `fields` finds nothing wrong.
 SubjectRights::Named SubjectRights::named(Fields& fields) const {
-    const auto subject = fields.text("subject", kSubjectMaxBytes);
+    const auto subject = fields.text("subject", limits::subject_id_max_bytes);
     Named out{fields.slug("controller"), {}};
     if (fields.ok() && parts_.governance->snapshot()->party(out.controller) == nullptr) fields.fail("controller", "no such party");
     if (fields.ok()) out.subject = parts_.subject_digest(out.controller, subject);

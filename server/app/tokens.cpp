@@ -69,6 +69,7 @@ std::string Tokens::issue_subject(const Snapshot& snapshot, std::string_view id,
                    {"sub", hex(Bytes(subject.bytes.data(), subject.bytes.size()))},
                    {"client_id", id},
                    {"licet_controller", controller},
+                   {"licet_region", snapshot.region},
                    {"scope", "consents:self"}},
                   issued, issued.value / 1000 + lifetime_s);
 }
@@ -139,7 +140,7 @@ Result<Token> Tokens::read(std::string_view token) const {
 Result<SubjectToken> Tokens::read_subject(std::string_view token) const {
     const auto claims = claims_of(token, kSubjectAudience);
     if (!claims) return claims.error();
-    SubjectToken out{token_of(*claims), {}, text(*claims, "licet_controller")};
+    SubjectToken out{token_of(*claims), {}, text(*claims, "licet_controller"), text(*claims, "licet_region")};
     const auto subject = parse_hex(text(*claims, "sub"));
     if (!subject || subject->size() != out.subject.bytes.size() || out.controller.empty()) return refused("not a token of a data subject");
     std::copy(subject->begin(), subject->end(), out.subject.bytes.begin());

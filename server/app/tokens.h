@@ -29,6 +29,7 @@ struct SubjectToken {
     Token token;
     SubjectKey subject;
     std::string controller;
+    std::string region;  // where it was issued, and alone is good: revocations are of the region
 };
 
 class Tokens {

@@ -183,9 +183,14 @@ class Node {
         flusher_->start();
         checkpoints_ = std::make_unique<app::AuditCheckpoints>(audit_log_, config_.audit.checkpoint_seconds);
         governance_->start(delivery_);
-        gate_ = std::make_unique<app::DeliveryGate>(
-            [governance = governance_] { return governance->refresh(); },
-            [delivery = delivery_](bool open, std::function<void()> done) { delivery->set_delivering(open, std::move(done)); }, fence_);
+        gate_ = std::make_unique<app::DeliveryGate>([governance = governance_] { return governance->refresh(); },
+                                                    [delivery = delivery_, keys = subject_keys_](bool open, std::function<void()> done) {
+                                                        // Without its lease a node hears of no erasure: keys are asked for again, or nothing is
+                                                        // encrypted.
+                                                        if (!open && keys) keys->forget_all();
+                                                        delivery->set_delivering(open, std::move(done));
+                                                    },
+                                                    fence_);
         auto& holds = metrics_->gauge("licet_lease_held", "Whether this node holds its lease: without, it delivers nothing");
         cluster_->start([this, &holds](std::optional<ports::FenceTime> until) {
             gate_->lease(until);

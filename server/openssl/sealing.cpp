@@ -28,6 +28,12 @@ class AesGcm final : public ports::SealingCipher {
         set(root_);
     }
 
+    void drop() noexcept override {
+        EVP_CIPHER_CTX_reset(ctx_.get());
+        OPENSSL_cleanse(root_.raw().data(), root_.raw().size());
+        given_ = keyed_ = false;
+    }
+
     // HMAC-SHA256 as a key derivation function (NIST SP 800-108 with one block: the context begins with its purpose).
     bool derive(Bytes context) noexcept override {
         ports::SecretKey derived;

@@ -53,6 +53,8 @@ class KeyWrapping {
 class SealingCipher : public event::ValueCipher {
   public:
     virtual void use(const SecretKey& key) noexcept = 0;
+    // Holds no key any more, nor anything made of one.
+    virtual void drop() noexcept = 0;
 };
 
 // One data key as it is kept. What binds it to its subject is authenticated when it is unwrapped.

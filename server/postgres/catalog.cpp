@@ -107,13 +107,16 @@ class PgCatalog final : public Catalog {
 
     Result<Changed> put_product(const Product& p, const json& mapping, const AuditEntry& audit) override {
         return global("put_product", audit, [&](pqxx::work& t, Changed& changed) {
-            changed.number =
-                t.exec_params1(
-                     "INSERT INTO products (name, title, owner, controller, residency, shreddable) VALUES ($1, $2, $3, $4, $5, $6) "
-                     "ON CONFLICT (name) DO UPDATE SET title = excluded.title, owner = excluded.owner, controller = excluded.controller, "
-                     "residency = excluded.residency RETURNING no",
-                     p.name, p.title, p.owner, p.controller, p.residency, p.shreddable)[0]
-                    .as<std::uint32_t>();
+            const auto product = t.exec_params(
+                "INSERT INTO products (name, title, owner, controller, residency, shreddable) VALUES ($1, $2, $3, $4, $5, $6) "
+                "ON CONFLICT (name) DO UPDATE SET title = excluded.title, owner = excluded.owner, controller = excluded.controller, "
+                "residency = excluded.residency WHERE products.shreddable = excluded.shreddable "
+                "AND (NOT products.shreddable OR products.controller = excluded.controller) RETURNING no",
+                p.name, p.title, p.owner, p.controller, p.residency, p.shreddable);
+            if (product.empty())
+                throw Refused{
+                    Error{Errc::conflict, "whether a product is shreddable, and then its controller, are settled when it is made", "/shreddable"}};
+            changed.number = product[0][0].as<std::uint32_t>();
             if (mapping.is_null()) return;
             const auto current =
                 t.exec_params("SELECT version, document FROM mappings WHERE product_no = $1 ORDER BY version DESC LIMIT 1", changed.number);

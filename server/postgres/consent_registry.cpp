@@ -30,10 +30,10 @@ void write_events(pqxx::work& t, const std::vector<ConsentEvent>& events, std::u
                                   now, revision, i);
     }
     stream.complete();
-    // A record is one subject's.
+    // A record is one subject's, among those of its controller. Written before are all others, so the last is the one that met another.
     const auto mixed = t.exec_params(
-        "SELECT n.position FROM consent_records n JOIN consent_records o ON o.record = n.record AND o.subject <> n.subject WHERE n.revision = $1 "
-        "ORDER BY n.position DESC LIMIT 1",
+        "SELECT n.position FROM consent_records n WHERE n.revision = $1 AND EXISTS (SELECT 1 FROM consent_records o WHERE o.record = n.record "
+        "AND o.controller = n.controller AND o.subject <> n.subject) ORDER BY n.position DESC LIMIT 1",
         revision);
     if (!mixed.empty())
         throw Refused{{Errc::conflict, "this record is of another subject",

@@ -23,6 +23,7 @@ PRODUCT = "newsroom"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 FIN, RSV1 = 0x80, 0x40
 MESSAGE_MAX = 64 * 1024
+ACK_MAX = 512
 
 
 def frame(first, payload=b"", mask=None, masked=True):
@@ -129,15 +130,18 @@ def event_lines(count):
 
 
 @case
-def acks_of_any_size_in_any_frames(context):
+def acks_in_any_frames_up_to_their_limit(context):
     ack = context.ack
-    for size in (len(ack), 125, 126, 127, 128, 65535, MESSAGE_MAX):
+    for size in (len(ack), 125, 126, 127, 128, ACK_MAX, ACK_MAX + 1, 65535, MESSAGE_MAX):
         padded = ack[:-1] + b" " * (size - len(ack)) + b"}"
-        exchange(context, f"ack of {size}", frame(FIN | TEXT, padded), hows=("whole", "cut"))
+        exchange(context, f"ack of {size}", frame(FIN | TEXT, padded), None if size <= ACK_MAX else 1003, hows=("whole", "cut"))
     exchange(context, "ack, byte by byte", frame(FIN | TEXT, ack))
     for size in (64, 256, 1024, 4096, 16384):
         padded = ack[:-1] + b" " * (MESSAGE_MAX - len(ack)) + b"}"
-        exchange(context, f"ack in fragments of {size}", fragments(TEXT, *(padded[i:i + size] for i in range(0, MESSAGE_MAX, size))), hows=("whole",))
+        exchange(context, f"largest message, in fragments of {size}", fragments(TEXT, *(padded[i:i + size] for i in range(0, MESSAGE_MAX, size))), 1003, hows=("whole",))
+    padded = ack[:-1] + b" " * (ACK_MAX - len(ack)) + b"}"
+    for size in (1, 7, 64, 256):
+        exchange(context, f"ack in fragments of {size}", fragments(TEXT, *(padded[i:i + size] for i in range(0, ACK_MAX, size))), hows=("whole",))
     exchange(context, "many acks", frame(FIN | TEXT, ack) * 100, hows=("whole", "cut"))
 
 
@@ -291,8 +295,9 @@ def compressed_messages(context):
             if level == 0 and data is large:
                 continue  # would be larger than a message may be
             packed = deflated(data, level)
-            exchange(context, f"{len(data)} at level {level}", frame(FIN | RSV1 | TEXT, packed), extensions=DEFLATE, hows=("whole", "cut"))
-            exchange(context, f"{len(data)} at level {level} in fragments", fragments(TEXT, packed[:3], b"", packed[3:], first=RSV1), extensions=DEFLATE, hows=("whole", "cut"))
+            code = None if data is ack else 1003
+            exchange(context, f"{len(data)} at level {level}", frame(FIN | RSV1 | TEXT, packed), code, extensions=DEFLATE, hows=("whole", "cut"))
+            exchange(context, f"{len(data)} at level {level} in fragments", fragments(TEXT, packed[:3], b"", packed[3:], first=RSV1), code, extensions=DEFLATE, hows=("whole", "cut"))
     for window in (-9, -10, -12):
         exchange(context, f"window {window}", frame(FIN | RSV1 | TEXT, deflated(ack, 9, window)), extensions=DEFLATE, hows=("whole",))
     exchange(context, "compressed and plain", frame(FIN | RSV1 | TEXT, deflated(ack)) + frame(FIN | TEXT, ack) + frame(FIN | RSV1 | TEXT, deflated(ack)), extensions=DEFLATE)

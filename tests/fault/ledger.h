@@ -2,6 +2,9 @@
 // revocation_race.cc, which says what counts as late.
 #pragma once
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <algorithm>
@@ -52,7 +55,16 @@ struct Place {
     std::uint32_t port;
     std::int64_t connected_ns;  // taken before connecting
     std::uint64_t offset;
+    int fd;  // the subscriber's socket
 };
+
+// Whether the server closed the connection, or died: its FIN comes after its last byte.
+inline bool closed_by_server(int fd) {
+    constexpr int kEstablished = 1;  // of the kernel; <netinet/tcp.h>, which names it, does not go with <linux/tcp.h>
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state != kEstablished;
+}
 
 class Ledger {
   public:
@@ -83,7 +95,7 @@ class Ledger {
         if (event.subject >= withdrawals_.size()) return;
         Withdrawal& w = withdrawals_[event.subject];
         if (w.state.load(std::memory_order_acquire) != Withdrawal::acknowledged || w.acknowledged_ns >= asked_ns) return;
-        report(event, {"page", node_port, 0, asked_ns, 0}, w, "on a page asked for after the acknowledgement");
+        report(event, {"page", node_port, 0, asked_ns, 0, -1}, w, "on a page asked for after the acknowledgement");
     }
 
     std::atomic<std::uint64_t> events{0}, held_by_the_kernel{0}, late_for_the_call{0}, violations{0};
@@ -94,7 +106,8 @@ class Ledger {
         if (place.connected_ns > since_ns) return "on a connection made after it";
         const auto ports = both_ports(place.node_port, place.port);
         const auto at = std::lower_bound(marks.begin(), marks.end(), ports, [](const Mark& m, std::uint32_t p) { return m.ports < p; });
-        if (at == marks.end() || at->ports != ports) return "on a connection the server had not accepted";
+        // The server's socket was gone at the mark: closed, with all it ever wrote in the kernel. (One it has not accepted yet is there.)
+        if (at == marks.end() || at->ports != ports) return closed_by_server(place.fd) ? nullptr : "on a connection the server does not have";
         return place.offset > at->written ? "the kernel had not got it" : nullptr;
     }
     void report(const EventId& event, const Place& place, const Withdrawal& w, const char* why) {

@@ -5,14 +5,13 @@
 //   - it was published (its POST begun) after the acknowledgement;
 //   - it came on a connection, or on a page, asked for after the acknowledgement;
 //   - any of its bytes lies beyond what the kernel had taken from the server on that connection. That mark is read from the server's socket
-//   (sock_diag:
-//     tcpi_bytes_sent - tcpi_bytes_retrans + tcpi_notsent_bytes, one look under the socket's lock) at once after the answer was read. What a server
-//     wrote wrongly between its answer and that look (`marks_us`) is excused; everything after is not. A frame cut short counts by the bytes that
-//     came.
+//     (sock_diag: tcpi_bytes_sent - tcpi_bytes_retrans + tcpi_notsent_bytes, one look under the socket's lock) at once after the answer was read.
+//     What a server wrote wrongly between its answer and that look (`marks_us`) is excused; everything after is not. A frame cut short counts by the
+//     bytes that came. A connection whose socket the server no longer had was closed before, by its death for example: the kernel had all of it.
 // The same judgement by marks taken before the call is the control: there must be late events by it, or nothing was tested.
 //
-//   revocation_race --nodes PORT,PORT.. --withdrawals N [--subscribers M] [--slow K] [--rate EVENTS_PER_SECOND_AND_NODE] [--withdrawers W] [--batch
-//   B]
+//   revocation_race --nodes PORT,PORT.. --withdrawals N [--subscribers M] [--slow K] [--rate EVENTS_PER_SECOND_AND_NODE] [--withdrawers W]
+//     [--batch B]
 // A call withdraws the consent of 1 to B people: one alone, or several as lines of one change.
 // Tokens come in the environment (RACE_DESK, RACE_READER, RACE_DPO). Commands on stdin: "avoid PORT", "use PORT" (who is asked to withdraw), "quiet",
 // "noisy" (whether latencies count as undisturbed), "release" (it may end with N withdrawals), "stop".

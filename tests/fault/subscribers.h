@@ -78,7 +78,7 @@ class Subscriber {
         close();
     }
     [[nodiscard]] Place place(std::size_t unread) const {
-        return {websocket_ ? "WebSocket" : "SSE", node_, port_, connected_ns_, received_ - unread};
+        return {websocket_ ? "WebSocket" : "SSE", node_, port_, connected_ns_, received_ - unread, fd_};
     }
 
     void parse() {

@@ -52,8 +52,12 @@ std::optional<std::string> accept_deflate(std::string_view offers) {
         const auto one = offers.substr(0, offers.find(','));
         offers.remove_prefix(std::min(offers.size(), one.size() + 1));
         for (const auto& [name, parameters] : beast::http::ext_list{{one.data(), one.size()}})
-            if (beast::iequals(name, "permessage-deflate") && acceptable(parameters))
-                return "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+            if (beast::iequals(name, "permessage-deflate") && acceptable(parameters)) {
+                std::string out = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+                for (const auto& [parameter, value] : parameters)  // section 7.1.2.1: accepted by saying it again
+                    if (beast::iequals(parameter, "server_max_window_bits")) out += "; server_max_window_bits=15";
+                return out;
+            }
     }
     return std::nullopt;
 }

@@ -21,10 +21,15 @@ void Session::gather() {
         const bool over = request_.until.value != 0 && shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms;
         const bool wait = !full && !over && page_events_ == 0 && shard_.now_ns() < page_deadline_ns_;
         if (!wait) return write_page();
-        page_waiting_ = true;  // the next batch or the deadline goes on
+        page_waiting_ = true;     // the next batch or the deadline goes on
+        if (page_timer_) return;  // the deadline does not move
+        page_timer_ = true;
         const auto left_ms = static_cast<int>((page_deadline_ns_ - shard_.now_ns()) / 1'000'000) + 1;
         shard_.after(left_ms, [self = weak_from_this()] {
-            if (const auto still = self.lock()) still->advance();
+            const auto still = self.lock();
+            if (!still) return;
+            still->page_timer_ = false;
+            still->advance();
         });
         return;
     }

@@ -145,7 +145,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::size_t page_events_ = 0;
     int page_reads_ = 0;
     std::int64_t page_deadline_ns_ = 0;
-    bool page_waiting_ = false, page_done_ = false;
+    bool page_waiting_ = false, page_done_ = false, page_timer_ = false;
 };
 
 }  // namespace licet::stream

@@ -68,7 +68,7 @@ void Session::on_readable() {
 // may have sent is settled as by a resume from the cursor.
 void Session::on_message(const WebsocketReader::Message& message) {
     const auto refuse_message = [&] { end(CloseCode::unsupported_data, "expected {\"ack\": cursor}, of this stream"); };
-    if (message.binary) return refuse_message();
+    if (message.binary || message.payload.size() > limits::client_ack_max_bytes) return refuse_message();
     const auto ack = nlohmann::json::parse(message.payload, nullptr, false);
     if (!ack.is_object() || ack.size() != 1 || !ack.contains("ack") || !ack["ack"].is_string()) return refuse_message();
     const auto cursor = open_cursor(shard_.siv(), ack["ack"].get_ref<const std::string&>());

@@ -94,6 +94,9 @@ Task<bool> Connection::import_consents(const std::string& name) {
         co_return co_await answer(
             refused({Errc::invalid_parameter, "a name is 1-64 characters of a-z 0-9 . _ - starting with a letter or digit", "path:name"}));
     const std::string target = "/v1/admin/consents/imports/" + name;
+    // The parser looks at a length only while it reads the head, which was before its limit was known.
+    if (const auto length = parser_->content_length(); length && *length > limits::consent_import_body_max_bytes)
+        co_return co_await turn_away({Errc::body_too_large, "more than " + std::to_string(limits::consent_import_body_max_bytes) + " bytes", {}});
     // Says at once who may not, before anything of the body is read.
     auto begun = co_await ask("POST", target, {});
     if (begun.status != 200) co_return co_await answer(std::move(begun));

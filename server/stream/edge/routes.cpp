@@ -58,7 +58,9 @@ Result<app::SubjectToken> Connection::subject_caller() {
         return Error{Errc::unauthenticated, "the bearer token of a data subject is required", "header:Authorization"};
     auto token = shard_.services.tokens->read_subject(std::string_view(authorization).substr(7));
     if (!token) return token;
-    if (auto still = shard_.services.tokens->good(*shard_.services.snapshot(), token->token); !still) return still.error();
+    const auto snapshot = shard_.services.snapshot();
+    if (auto still = shard_.services.tokens->good(*snapshot, token->token); !still) return still.error();
+    if (token->region != snapshot->region) return Error{Errc::invalid_token, "the token is of another region", "header:Authorization"};
     return token;
 }
 

@@ -179,6 +179,11 @@ TEST_CASE("admin: a person sees and changes their own consents, and the token th
     CHECK(Desk::done(d.admin->my_consents(person))["controller"] == "press");
     CHECK(Desk::refused(d.admin->record_mine(person, {{"subject", "other"}, {"purposes", {"dpv:AcademicResearch"}}, {"status", "given"}})) ==
           "/subject");
+    const json mine{{"purposes", {"dpv:AcademicResearch"}}, {"status", "given"}};
+    CHECK(Desk::refused(d.admin->record_mine(person, with(mine, "recordId", "form-1"))) == "/recordId");
+    CHECK(Desk::refused(d.admin->record_mine(person, with(mine, "notice", "someone"))) == "/notice");
+    CHECK(Desk::refused(d.admin->record_mine(person, with(mine, "recipients", json::array({{{"category", "invented"}}})))) ==
+          "/recipients/0/category");
     Desk::done(d.admin->withdraw_mine(person, json::object()));
     CHECK_FALSE(d.valid(token->subject, "dpv:AcademicResearch"));
     CHECK(Desk::done(d.admin->my_history(person, ""))["events"].size() == 2);
@@ -196,5 +201,10 @@ TEST_CASE("admin: a person sees and changes their own consents, and the token th
     // One issued after that, within the same millisecond, is good.
     person.subject = *d.tokens->read_subject(Desk::done(d.admin->issue_subject_token(app, who))["access_token"].get<std::string>());
     Desk::done(d.admin->my_consents(person));
-    for (const auto& entry : d.catalog->audited) CHECK(entry.detail.dump().find("someone") == std::string::npos);
+    std::size_t reads = 0;
+    for (const auto& entry : d.catalog->audited) {
+        CHECK(entry.detail.dump().find("someone") == std::string::npos);
+        reads += (entry.action == "consent.query" || entry.action == "consent.history") && entry.detail["by"] == "subject";
+    }
+    CHECK(reads == 4);
 }

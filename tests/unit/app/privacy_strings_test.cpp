@@ -198,6 +198,11 @@ TEST_CASE("evidence: what it says in DPV's purposes, and what it does not") {
     REQUIRE(us.ok());
     CHECK(us->consented.empty());  // not opting out is no consent
     CHECK(us->refused.empty());
+    // Consent in one section gives nothing back that another refuses.
+    const auto both = read_evidence(evidence("gpp", gpp_header({2, 7}) + "~" + tc_string({3, 4}) + "~" + us_national(2, 2, 1)), "/evidence");
+    REQUIRE(both.ok());
+    CHECK_FALSE(bears(both->consented, *v.purpose("dpv:TargetedAdvertising"), v));
+    CHECK(std::find(both->refused.begin(), both->refused.end(), "dpv:TargetedAdvertising") != both->refused.end());
     CHECK_FALSE(read_evidence(evidence("reference", "https://consents.example/1"), "/evidence")->decides);
     CHECK(read_evidence(evidence("gpc", "0"), "/evidence").error().pointer == "/evidence/value");
     CHECK(read_evidence(evidence("tcf", "COvF"), "/evidence").error().pointer == "/evidence/value");

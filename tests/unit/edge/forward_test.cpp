@@ -142,6 +142,13 @@ TEST_CASE("the token of a data subject opens what is theirs and nothing else, an
     CHECK(edge.ask({"GET", "/v1/me/consents", "", {}}).what() == "401 unauthenticated");
     CHECK(edge.ask({"GET", "/v1/me/consents", "", {{"Authorization", mine.second + "x"}}}).what() == "401 invalid-token");
     CHECK(behind.count() == before);
+    const auto elsewhere = app::build_snapshot(configuration(), "us", std::make_shared<policy::ConsentIndex>(), policy::builtin_vocabulary());
+    CHECK(edge.ask({"GET",
+                    "/v1/me/consents",
+                    "",
+                    {{"Authorization", "Bearer " + edge.tokens->issue_subject(*elsewhere, "partner", key, "press", 60, {})}}})
+              .what() == "401 invalid-token");
+    CHECK(behind.count() == before);
     // Others say nothing of a subject.
     CHECK(edge.ask({"GET", "/v1/admin/regions", "", {edge.bearer(), {"Licet-Subject", "a"}}}).status == 200);
     CHECK(ScriptedControl::header(behind.last(), "Licet-Subject").empty());

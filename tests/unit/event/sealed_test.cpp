@@ -184,4 +184,5 @@ TEST_CASE("a mapping may not keep governed values in attributes, nor the subject
     CHECK(refused(R"({"attributes": {"subject": {"pointer": "/u"}}, "fields": [{"pointer": "/u"}]})") == "/attributes/subject");
     CHECK(refused(R"({"attributes": {"subject": {"pointer": "/u/0/x"}}, "fields": [{"pointer": "/u/*"}]})") == "/attributes/subject");
     CHECK(refused(R"({"attributes": {"subject": {"pointer": "/t"}}, "fields": [{"pointer": "/u"}]})") == "");
+    CHECK(refused(R"({"attributes": {"id": {"digest": true}}, "fields": [{"pointer": "/u"}]})") == "/attributes/id");
 }
