@@ -47,6 +47,7 @@ LIBRARIES = {
     r"pistache/": ["server/control"],
     r"boost/": ["server/stream", "server/main"],
     r"simdjson": ["server/stream/ingest"],
+    r"google/protobuf/": ["server/stream/ingest", "server/stream/delivery"],
     r"re2/": ["policy"],
     r"toml\+\+/": ["server/config"],
     r"CLI/": ["server/main"],

@@ -24,10 +24,21 @@
 namespace licet::stream {
 
 // Streams first: each has a live tape in a view that somebody reads in it.
-enum class WireFormat : std::uint8_t { websocket_json, websocket_json_deflate, sse, ndjson, batch_json };
-inline constexpr std::array kStreamFormats{WireFormat::websocket_json, WireFormat::websocket_json_deflate, WireFormat::sse};
+// batch_protobuf and one_protobuf are pages; the latter of one event, or none.
+enum class WireFormat : std::uint8_t {
+    websocket_json,
+    websocket_json_deflate,
+    websocket_protobuf,
+    sse,
+    ndjson,
+    batch_json,
+    batch_protobuf,
+    one_protobuf
+};
+inline constexpr std::array kStreamFormats{WireFormat::websocket_json, WireFormat::websocket_json_deflate, WireFormat::websocket_protobuf,
+                                           WireFormat::sse};
 [[nodiscard]] constexpr bool is_stream(WireFormat format) noexcept { return format <= WireFormat::sse; }
-[[nodiscard]] constexpr bool is_websocket(WireFormat format) noexcept { return format <= WireFormat::websocket_json_deflate; }
+[[nodiscard]] constexpr bool is_websocket(WireFormat format) noexcept { return format <= WireFormat::websocket_protobuf; }
 
 enum class StartAt : std::uint8_t { latest, earliest, cursor, since };
 

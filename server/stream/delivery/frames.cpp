@@ -9,7 +9,7 @@ constexpr std::size_t kControlMaxBytes = 125, kReasonMaxBytes = kControlMaxBytes
 
 constexpr unsigned kFin = 0x80, kCompressed = 0x40;  // RFC 6455 section 5.2, RFC 7692 section 6
 
-enum Opcode : unsigned { text = 1, close = 8, ping = 9, pong = 10 };
+enum Opcode : unsigned { text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
 
 void append_frame(unsigned first, std::string_view payload, std::string& out) {
     out += static_cast<char>(kFin | first);
@@ -31,6 +31,8 @@ void append_frame(unsigned first, std::string_view payload, std::string& out) {
 void append_websocket_text(std::string_view payload, std::string& out) { append_frame(text, payload, out); }
 
 void append_websocket_compressed_text(std::string_view packed, std::string& out) { append_frame(kCompressed | text, packed, out); }
+
+void append_websocket_binary(std::string_view payload, std::string& out) { append_frame(binary, payload, out); }
 
 void append_sse_event(std::string_view cursor, std::string_view payload, std::string& out) {
     out += "id: ";

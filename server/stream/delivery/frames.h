@@ -12,6 +12,8 @@ namespace licet::stream {
 void append_websocket_text(std::string_view payload, std::string& out);
 // The same of what Deflater made of it, where permessage-deflate was agreed.
 void append_websocket_compressed_text(std::string_view packed, std::string& out);
+// Appends one unmasked binary message frame.
+void append_websocket_binary(std::string_view payload, std::string& out);
 // Appends `id: <cursor>\ndata: <payload>\n\n`. A line break within the payload (JSON is minified: there should be none) begins another `data:` line,
 // so that no payload can write a field of its own.
 void append_sse_event(std::string_view cursor, std::string_view payload, std::string& out);

@@ -11,6 +11,12 @@ namespace {
 
 constexpr int kPageReadsMax = 64;  // a page that found nothing in so many reads is answered empty, with the cursor moved on
 
+std::string_view media_type_of(WireFormat page) {
+    if (page == WireFormat::batch_json) return "application/cloudevents-batch+json";
+    if (page == WireFormat::batch_protobuf) return "application/cloudevents-batch+protobuf";
+    return page == WireFormat::one_protobuf ? "application/cloudevents+protobuf" : "application/x-ndjson";
+}
+
 }  // namespace
 
 void Session::gather() {
@@ -71,13 +77,15 @@ void Session::write_page() {
         started_ = false;
         return refuse({Errc::internal, "the page's cursor cannot be made", {}});
     }
-    const bool batch = request_.format == WireFormat::batch_json;
-    const std::string tail = batch ? (page_events_ == 0 ? "[]" : "]") : "";
-    std::string head = "HTTP/1.1 200 OK\r\nContent-Type: ";
-    head += batch ? "application/cloudevents-batch+json" : "application/x-ndjson";
-    head += "\r\nCache-Control: no-store\r\nContent-Length: " + std::to_string(own_->size() + tail.size()) +
-            "\r\nLicet-Cursor: " + std::string(cursor.data(), cursor.size()) + "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") +
-            "\r\n" + request_.extra_headers + "\r\n";
+    const std::string tail = request_.format == WireFormat::batch_json ? (page_events_ == 0 ? "[]" : "]") : "";
+    const std::size_t size = own_->size() + tail.size();
+    // No event is an empty batch, but no CloudEvent.
+    std::string head =
+        request_.format == WireFormat::one_protobuf && size == 0
+            ? "HTTP/1.1 204 No Content"
+            : "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(media_type_of(request_.format)) + "\r\nContent-Length: " + std::to_string(size);
+    head += "\r\nCache-Control: no-store\r\nLicet-Cursor: " + std::string(cursor.data(), cursor.size()) +
+            "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") + "\r\n" + request_.extra_headers + "\r\n";
     // The page again behind its head, with the same entries.
     auto page = std::make_unique<Tape>(own_->begin());
     page->append_raw(head);

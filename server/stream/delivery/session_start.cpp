@@ -133,8 +133,8 @@ void Session::open_stream() {
     std::string head;
     if (is_websocket(request_.format)) {
         head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + request_.websocket_accept +
-               "\r\nSec-WebSocket-Protocol: cloudevents.json\r\n" +
-               (request_.websocket_extensions.empty() ? "" : "Sec-WebSocket-Extensions: " + request_.websocket_extensions + "\r\n") +
+               "\r\nSec-WebSocket-Protocol: " + (request_.format == WireFormat::websocket_protobuf ? "cloudevents.proto" : "cloudevents.json") +
+               "\r\n" + (request_.websocket_extensions.empty() ? "" : "Sec-WebSocket-Extensions: " + request_.websocket_extensions + "\r\n") +
                request_.extra_headers + "\r\n";
     } else {
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n" + request_.extra_headers +

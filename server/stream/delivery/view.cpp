@@ -191,6 +191,22 @@ void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encod
             else
                 append_websocket_text(encoded->json, frame_);
             break;
+        case WireFormat::websocket_protobuf:
+        case WireFormat::batch_protobuf:
+        case WireFormat::one_protobuf:
+            packed_.clear();
+            // Cannot be written: withheld from who reads this format.
+            if (!tools_.protobuf.append_event(encoded->json, encoded->billed, packed_)) {
+                tools_.failed->add();
+                return into.advance(entry.offset + 1);
+            }
+            if (format == WireFormat::websocket_protobuf)
+                append_websocket_binary(packed_, frame_);
+            else if (format == WireFormat::batch_protobuf)
+                append_batch_member(packed_, frame_);
+            else
+                frame_ = packed_;
+            break;
         case WireFormat::sse:
             append_sse_event(encoded->cursor, encoded->json, frame_);
             break;

@@ -14,6 +14,7 @@
 #include "server/ports/metrics.h"
 #include "server/stream/delivery/deflate.h"
 #include "server/stream/delivery/delivery.h"
+#include "server/stream/delivery/protobuf.h"
 #include "server/stream/delivery/tape.h"
 
 namespace licet::stream {
@@ -25,6 +26,7 @@ struct ViewTools {
     app::SubjectKeys* subject_keys = nullptr;
     std::unique_ptr<ports::SealingCipher> cipher;
     std::unique_ptr<Deflater> deflater;  // made when the first view needs it
+    ProtobufEncoder protobuf;
     std::shared_ptr<const Clock> clock;
     ports::Counter* delivered = nullptr;  // decisions
     ports::Counter* withheld = nullptr;

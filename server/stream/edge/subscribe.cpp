@@ -52,13 +52,29 @@ bool accepts(std::string_view accept, std::initializer_list<std::string_view> ra
 }
 
 Result<WireFormat> format_of(const std::string& accept, bool websocket) {
-    if (websocket) return WireFormat::websocket_json;
+    if (websocket) return WireFormat::websocket_json;  // until the subprotocol says more
     if (accepts(accept, {"text/event-stream"})) return WireFormat::sse;
     if (accepts(accept, {"application/cloudevents-batch+json"})) return WireFormat::batch_json;
+    if (accepts(accept, {"application/cloudevents-batch+protobuf"})) return WireFormat::batch_protobuf;
+    if (accepts(accept, {"application/cloudevents+protobuf"})) return WireFormat::one_protobuf;
     if (accept.empty() || accepts(accept, {"application/x-ndjson", "*/*", "application/*"})) return WireFormat::ndjson;
     if (accepts(accept, {"text/*"})) return WireFormat::sse;
-    return Error{Errc::not_acceptable, "expected text/event-stream, application/x-ndjson, application/cloudevents-batch+json, or a WebSocket",
+    return Error{Errc::not_acceptable,
+                 "expected text/event-stream, application/x-ndjson, application/cloudevents-batch+json, application/cloudevents-batch+protobuf, "
+                 "application/cloudevents+protobuf, or a WebSocket",
                  "header:Accept"};
+}
+
+// The first of the subprotocols a client offers that is spoken here. Names are compared as they are: what is answered must be what was offered.
+std::optional<WireFormat> subprotocol_of(const http::request_header<>& head) {
+    const auto [first, last] = head.equal_range("Sec-WebSocket-Protocol");
+    for (auto field = first; field != last; ++field) {
+        for (const auto& offered : http::token_list{field->value()}) {
+            if (offered == "cloudevents.json") return WireFormat::websocket_json;
+            if (offered == "cloudevents.proto") return WireFormat::websocket_protobuf;
+        }
+    }
+    return std::nullopt;
 }
 
 // The opening handshake (RFC 6455 section 4.2): the Sec-WebSocket-Accept value.
@@ -73,8 +89,8 @@ Result<std::string> accept_websocket(const http::request_header<>& head) {
     const std::string key = get("Sec-WebSocket-Key");
     if (const auto nonce = parse_base64(key); key.size() != 24 || !nonce || nonce->size() != 16)
         return Error{Errc::bad_request, "expected 16 bytes in base64", "header:Sec-WebSocket-Key"};
-    if (!http::token_list{head["Sec-WebSocket-Protocol"]}.exists("cloudevents.json"))
-        return Error{Errc::bad_request, "offer the subprotocol cloudevents.json", "header:Sec-WebSocket-Protocol"};
+    if (!subprotocol_of(head))
+        return Error{Errc::bad_request, "offer the subprotocol cloudevents.json or cloudevents.proto", "header:Sec-WebSocket-Protocol"};
     boost::beast::websocket::detail::sec_ws_accept_type accept;
     boost::beast::websocket::detail::make_sec_ws_accept(accept, key);
     return std::string(accept.data(), accept.size());
@@ -88,7 +104,7 @@ Result<ReadRequest> positions(const Target& target, const std::string& last_even
     };
     ReadRequest out;
     out.format = format;
-    const bool pull = format == WireFormat::ndjson || format == WireFormat::batch_json;
+    const bool pull = !is_stream(format);
     const std::string from = get("from"), since = get("since"), until = get("until"), limit = get("limit"), wait = get("wait");
     out.start = pull ? StartAt::earliest : StartAt::latest;
     if (from == "latest")
@@ -119,6 +135,7 @@ Result<ReadRequest> positions(const Target& target, const std::string& last_even
             return bad_query("limit", "expected 1 to " + std::to_string(limits::pull_page_max_events));
         out.limit = *n;
     }
+    if (format == WireFormat::one_protobuf) out.limit = 1;
     if (!wait.empty()) {
         const auto n = number(wait);
         if (!n || *n > static_cast<std::uint64_t>(limits::pull_wait_max_ms))
@@ -156,7 +173,9 @@ Task<bool> Connection::subscribe(const std::string& name) {
         auto accepted = accept_websocket(head_);
         if (!accepted) co_return co_await answer(refused(accepted.error()));
         read->websocket_accept = *std::move(accepted);
-        if (auto extensions = accept_deflate(header("Sec-WebSocket-Extensions"))) {
+        read->format = *subprotocol_of(head_);
+        // Protobuf goes as it is: the offer is declined.
+        if (auto extensions = accept_deflate(header("Sec-WebSocket-Extensions")); extensions && read->format == WireFormat::websocket_json) {
             read->format = WireFormat::websocket_json_deflate;
             read->websocket_extensions = *std::move(extensions);
         }

@@ -20,7 +20,7 @@ std::unique_ptr<Peer> narrow(Node& node, WireFormat format, bool records) {
 
 template <class Each>
 void each_kind(Each each) {
-    for (const auto format : {WireFormat::websocket_json, WireFormat::sse})
+    for (const auto format : {WireFormat::websocket_json, WireFormat::websocket_protobuf, WireFormat::sse})
         for (const bool records : {false, true}) each(format, records);
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 template <class Each>
 void each_kind(Each each) {
-    for (const auto format : {WireFormat::websocket_json, WireFormat::sse})
+    for (const auto format : {WireFormat::websocket_json, WireFormat::websocket_protobuf, WireFormat::sse})
         for (const bool records : {false, true}) each(format, records);
 }
 

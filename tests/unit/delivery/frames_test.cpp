@@ -19,6 +19,9 @@ TEST_CASE("text frames carry the shortest length that holds") {
     CHECK(head(126) == "\x81\x7e\x00\x7e"s);
     CHECK(head(65535) == "\x81\x7e\xff\xff"s);
     CHECK(head(65536) == "\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00"s);
+    std::string binary;
+    append_websocket_binary("\x00\xff"s, binary);
+    CHECK(binary == "\x82\x02\x00\xff"s);
 }
 
 TEST_CASE("a close frame's reason is cut at a character") {

@@ -148,7 +148,7 @@ TEST_CASE("a frame of which the peer did not get all is not billed; it is when i
 }
 
 TEST_CASE("nothing leaves before its intent is durable") {
-    for (const auto format : {WireFormat::websocket_json, WireFormat::sse, WireFormat::ndjson}) {
+    for (const auto format : {WireFormat::websocket_json, WireFormat::websocket_protobuf, WireFormat::sse, WireFormat::ndjson}) {
         Node node;
         node.append(3);
         node.journal->set(Mode::held);

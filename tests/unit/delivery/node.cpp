@@ -6,6 +6,8 @@
 
 #include <thread>
 
+#include "cloudevents.pb.h"
+
 #include "base/limits.h"
 #include "server/openssl/crypto.h"
 #include "server/openssl/sealing.h"
@@ -78,6 +80,13 @@ void Peer::add_event(std::string_view text, std::string cursor, std::uint64_t be
     events_.push_back(std::move(e));
 }
 
+void Peer::add_protobuf(std::string_view message, std::uint64_t begin, std::uint64_t end) {
+    io::cloudevents::v1::CloudEvent event;
+    REQUIRE(event.ParseFromArray(message.data(), static_cast<int>(message.size())));
+    const auto text = json{{"cursor", event.attributes().at("cursor").ce_string()}}.dump();
+    add_event(text.substr(0, text.size() - 1) + ",\"data\":" + event.text_data() + "}", {}, begin, end);
+}
+
 bool Peer::parse_websocket() {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(plain_[parsed_ + i]); };
     const std::size_t have = plain_.size() - parsed_;
@@ -105,6 +114,10 @@ bool Peer::parse_websocket() {
                 REQUIRE(one.feed(part, inflated, limits::event_max_bytes) == stream::Inflater::Fed::taken);
         }
         add_event(opcode == 0xc1 ? std::string_view(inflated) : payload, {}, parsed_, parsed_ + head + size);
+    } else if (opcode == 0x82) {
+        REQUIRE_FALSE(close_code);
+        REQUIRE(format_ == WireFormat::websocket_protobuf);
+        add_protobuf(payload, parsed_, parsed_ + head + size);
     } else if (opcode == 0x89) {
         ++pings;
     } else if (opcode == 0x88) {
@@ -150,7 +163,7 @@ bool Peer::parse_page() {
             const auto begin = at + name.size() + 4;
             return text.substr(begin, text.find("\r\n", begin) - begin);
         };
-        page_left_ = std::stoul(field("Content-Length"));
+        page_left_ = text.starts_with("HTTP/1.1 204 ") ? 0 : std::stoul(field("Content-Length"));
         pending_cursor_ = field("Licet-Cursor");
         parsed_ = end + 4;
         in_body_ = true;
@@ -162,6 +175,12 @@ bool Peer::parse_page() {
         const auto text = std::string_view(plain_).substr(parsed_, end + 1 - parsed_);
         if (format_ == WireFormat::ndjson) {
             add_event(text.substr(0, text.size() - 1), {}, parsed_, end + 1);
+        } else if (format_ == WireFormat::one_protobuf) {
+            add_protobuf(text, parsed_, end + 1);
+        } else if (format_ == WireFormat::batch_protobuf) {
+            io::cloudevents::v1::CloudEventBatch batch;
+            REQUIRE(batch.ParseFromArray(text.data(), static_cast<int>(text.size())));
+            for (const auto& event : batch.events()) add_protobuf(event.SerializeAsString(), parsed_, end + 1);
         } else {
             for (const auto& event : json::parse(text)) {
                 const auto one = event.dump();
@@ -179,7 +198,7 @@ bool Peer::parse_page() {
 }
 
 void Peer::parse() {
-    if (format_ == WireFormat::ndjson || format_ == WireFormat::batch_json) {
+    if (!stream::is_stream(format_)) {
         while (parsed_ < plain_.size() && parse_page()) {
         }
         return;

@@ -63,6 +63,7 @@ class Peer {
     bool parse_sse();
     bool parse_page();
     void add_event(std::string_view text, std::string cursor, std::uint64_t begin, std::uint64_t end);
+    void add_protobuf(std::string_view message, std::uint64_t begin, std::uint64_t end);
     [[nodiscard]] std::uint64_t wire_of(std::uint64_t at) const;  // wire bytes needed for plain bytes [0, at)
 
     int fd_;

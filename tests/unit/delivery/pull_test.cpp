@@ -25,7 +25,7 @@ void await_page(Node& node, Peer& peer, int pages) {
 }  // namespace
 
 TEST_CASE("pages follow each other on one connection, without gap or repetition") {
-    for (const auto format : {WireFormat::ndjson, WireFormat::batch_json}) {
+    for (const auto format : {WireFormat::ndjson, WireFormat::batch_json, WireFormat::batch_protobuf}) {
         Node node;
         node.append(25);
         auto wanted = page(10);
@@ -43,6 +43,29 @@ TEST_CASE("pages follow each other on one connection, without gap or repetition"
         node.quiet();
         node.await("the journal", [&] { return node.journal->delivered({1}).events == 25; });
     }
+}
+
+TEST_CASE("a page of one CloudEvent is an event, or no content") {
+    Node node;
+    node.append(1);
+    auto wanted = page(1);
+    wanted.format = WireFormat::one_protobuf;
+    auto peer = node.connect(wanted);
+    await_page(node, *peer, 1);
+    CHECK(peer->head().starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/cloudevents+protobuf\r\nContent-Length: "));
+    CHECK(peer->events().size() == 1);
+    CHECK(peer->page_cursor == peer->last_cursor());
+    wanted.start = StartAt::cursor;
+    wanted.cursor = peer->page_cursor;
+    node.pull_again(wanted);
+    await_page(node, *peer, 2);
+    CHECK(peer->plain().find("HTTP/1.1 204 No Content\r\n") != std::string::npos);
+    CHECK(peer->page_cursor == wanted.cursor);
+    CHECK(peer->events().size() == 1);
+    node.append(1);
+    node.pull_again(wanted);
+    await_page(node, *peer, 3);
+    CHECK(peer->events().back().n == 1);
 }
 
 TEST_CASE("an empty page waits for its first event, and no longer than it was told") {

@@ -30,7 +30,8 @@ class Schedule {
   public:
     Schedule(unsigned seed, std::size_t shards, bool withdrawals) : random_(seed), withdrawals_(withdrawals), node_(shards) {
         for (const char* who : {"ada", "bob", "cleo", "dan"}) node_.consent(who, true);
-        static constexpr WireFormat formats[] = {WireFormat::websocket_json, WireFormat::sse, WireFormat::ndjson, WireFormat::websocket_json_deflate};
+        static constexpr WireFormat formats[] = {WireFormat::websocket_json, WireFormat::sse, WireFormat::ndjson, WireFormat::websocket_json_deflate,
+                                                 WireFormat::websocket_protobuf};
         for (std::size_t i = 0; i < 7; ++i) {
             Subscriber s;
             s.wanted.format = formats[i % std::size(formats)];

@@ -12,7 +12,7 @@ std::string masked(unsigned char head, const std::string& payload) {
     return std::string{static_cast<char>(head), static_cast<char>(0x80 | payload.size()), 0, 0, 0, 0} + payload;
 }
 
-const WireFormat kStreams[] = {WireFormat::websocket_json, WireFormat::sse};
+const WireFormat kStreams[] = {WireFormat::websocket_json, WireFormat::websocket_protobuf, WireFormat::sse};
 
 }  // namespace
 

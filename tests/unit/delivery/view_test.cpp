@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cloudevents.pb.h"
+
 #include "server/openssl/crypto.h"
 #include "server/stream/delivery/view.h"
 #include "tests/support/policy_event.h"
@@ -118,6 +120,17 @@ TEST_CASE("every format frames the same event") {
     const auto sse = encode(WireFormat::sse);
     CHECK(sse.starts_with("id: " + first["cursor"].get<std::string>() + "\ndata: {"));
     CHECK(encode(WireFormat::websocket_json).find(lines.substr(0, lines.find('\n'))) != std::string::npos);
+    io::cloudevents::v1::CloudEventBatch batch_read;
+    REQUIRE(batch_read.ParseFromString(encode(WireFormat::batch_protobuf)));
+    REQUIRE(batch_read.events_size() == 3);
+    CHECK(batch_read.events(0).text_data() == R"({"n":1})");
+    CHECK(batch_read.events(0).attributes().at("cursor").ce_string() == first["cursor"]);
+    CHECK(batch_read.events(1).text_data() == "null");
+    CHECK(batch_read.events(2).binary_data() == std::string("\x00\x01\x02", 3));
+    const auto message = batch_read.events(0).SerializeAsString();
+    const auto frame = encode(WireFormat::websocket_protobuf).substr(0, 4);
+    CHECK(frame.substr(0, 2) == "\x82\x7e");
+    CHECK(static_cast<unsigned char>(frame[3]) == message.size());
 }
 
 TEST_CASE("what cannot be read, redacted or sealed is withheld, and its neighbours are not") {

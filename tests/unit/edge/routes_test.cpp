@@ -271,6 +271,13 @@ TEST_CASE("a subscription is handed over as it was asked for") {
     CHECK(last().start == StartAt::since);
     CHECK(format_rfc3339(last().since) == "2026-01-01T00:00:00.000Z");
     CHECK(format_rfc3339(last().until) == "2027-01-01T00:00:00.000Z");
+    ask("?limit=7", {{"Accept", "application/cloudevents-batch+protobuf"}});
+    CHECK(last().format == WireFormat::batch_protobuf);
+    CHECK(last().start == StartAt::earliest);
+    CHECK(last().limit == 7);
+    ask("?limit=7", {{"Accept", "application/cloudevents+protobuf"}});
+    CHECK(last().format == WireFormat::one_protobuf);
+    CHECK(last().limit == 1);
     ask("", {{"Accept", "text/html;q=0.9, Text/Event-Stream; q=0.5"}});
     CHECK(last().format == WireFormat::sse);
     CHECK(last().start == StartAt::latest);
@@ -347,6 +354,21 @@ TEST_CASE("the WebSocket handshake is checked before anything is promised") {
     CHECK(edge.ask(offering).status == 200);
     CHECK(edge.delivery->asked().back().format == WireFormat::websocket_json_deflate);
     CHECK(edge.delivery->asked().back().websocket_extensions == "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+    // The first offered that is spoken here; over protobuf nothing is compressed.
+    const std::pair<const char*, WireFormat> offers[] = {{"cloudevents.proto", WireFormat::websocket_protobuf},
+                                                         {"cloudevents.avro, cloudevents.proto,cloudevents.json", WireFormat::websocket_protobuf},
+                                                         {"cloudevents.json , cloudevents.proto", WireFormat::websocket_json},
+                                                         {"CloudEvents.Proto, cloudevents.json", WireFormat::websocket_json}};
+    for (const auto& [offer, format] : offers) {
+        CHECK(with("Sec-WebSocket-Protocol", offer).status == 200);
+        CHECK(edge.delivery->asked().back().format == format);
+    }
+    std::erase_if(offering.headers, [](const auto& h) { return h.first == "Sec-WebSocket-Protocol"; });
+    offering.headers.emplace_back("Sec-WebSocket-Protocol", "cloudevents.avro");  // one list in two fields
+    offering.headers.emplace_back("Sec-WebSocket-Protocol", "cloudevents.proto");
+    CHECK(edge.ask(offering).status == 200);
+    CHECK(edge.delivery->asked().back().format == WireFormat::websocket_protobuf);
+    CHECK(edge.delivery->asked().back().websocket_extensions.empty());
     const auto promised = edge.delivery->asked().size();
     for (const char* version : {"8", "12", "14", "x"}) {
         const auto answer = with("Sec-WebSocket-Version", version);
@@ -357,7 +379,7 @@ TEST_CASE("the WebSocket handshake is checked before anything is promised") {
     CHECK(with("Sec-WebSocket-Version", "").what() == "426 upgrade-required");
     for (const char* key : {"", "short", "dGhlIHNhbXBsZSBub25jZQ=!", "dGhlIHNhbXBsZSBub25jZTEy"})
         CHECK(with("Sec-WebSocket-Key", key).pointer() == "header:Sec-WebSocket-Key");
-    for (const char* protocol : {"", "mqtt", "cloudevents.jsonx"}) {
+    for (const char* protocol : {"", "mqtt", "cloudevents.jsonx", "Cloudevents.proto"}) {
         const auto answer = with("Sec-WebSocket-Protocol", protocol);
         CHECK(answer.what() == "400 bad-request");
         CHECK(answer.pointer() == "header:Sec-WebSocket-Protocol");
