@@ -38,7 +38,7 @@ inline constexpr std::size_t ingest_rejections_reported_max = 1000;
 
 // Streams
 inline constexpr std::size_t tape_max_bytes = 8 * 1024 * 1024;  // per view and wire format
-inline constexpr std::size_t tape_chunk_bytes = 256 * 1024;
+inline constexpr std::size_t tape_chunk_bytes = 1024 * 1024;
 inline constexpr std::size_t catch_up_batch_max_bytes = 1024 * 1024;
 inline constexpr std::size_t catch_up_batch_max_events = 4096;
 inline constexpr std::size_t client_message_max_bytes = 64 * 1024;  // of a WebSocket client, fragments together, decompressed

@@ -55,6 +55,8 @@ class Session : public std::enable_shared_from_this<Session> {
     [[nodiscard]] bool on_live() const noexcept { return live_; }
     [[nodiscard]] std::uint64_t position() const noexcept { return at_; }
     [[nodiscard]] bool ended() const noexcept { return ended_; }
+    [[nodiscard]] std::size_t place_in_view() const noexcept { return place_in_view_; }
+    void place_in_view(std::size_t at) noexcept { place_in_view_ = at; }
 
   private:
     [[nodiscard]] bool pull() const noexcept { return !is_stream(request_.format); }
@@ -116,6 +118,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::unique_ptr<Transport> connection_;
     Delivery::Handback handback_;
     std::shared_ptr<View> view_;
+    std::size_t place_in_view_ = 0;  // in its roster
     StreamEpoch stream_epoch_;
     SharedMeter meter_;
 

@@ -85,9 +85,9 @@ bool Session::on_new_generation(std::shared_ptr<View> view) {
         }
     }
     if (view != view_) {
-        shard_.left(view_);
+        shard_.left(*this);
         view_ = std::move(view);
-        shard_.entered(view_);
+        shard_.entered(shared_from_this());
     }
     return true;
 }

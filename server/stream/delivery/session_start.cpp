@@ -13,7 +13,7 @@ void Session::start() {
     auto view = shard_.view_for(request_, stream_epoch_);
     if (!view) return refuse(view.error());
     view_ = *std::move(view);
-    shard_.entered(view_);
+    shard_.entered(shared_from_this());
     place();
 }
 

@@ -1,6 +1,7 @@
 #include "server/stream/delivery/shard.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/limits.h"
 #include "server/ports/log.h"
@@ -11,6 +12,7 @@ namespace {
 constexpr std::string_view kNotInForce = "the contract is not in force";
 constexpr std::string_view kNotHere = "the product is served from another region";
 constexpr std::int64_t kTickMs = 1000;
+constexpr std::int64_t kFlushTurnNs = 500'000;
 
 }  // namespace
 
@@ -108,8 +110,15 @@ Result<std::shared_ptr<View>> Shard::view_for(const ReadRequest& request, Stream
     return view;
 }
 
-void Shard::left(const std::shared_ptr<View>& view) {
-    if (--view->sessions > 0) return;
+void Shard::entered(std::shared_ptr<Session> session) {
+    Roster& roster = session->view()->roster;
+    roster.add(std::move(session));
+}
+
+void Shard::left(Session& session) {
+    const auto view = session.view();
+    view->roster.remove(session);
+    if (!view->roster.empty()) return;
     const auto at = views_.find({view->position().product, view->key()});
     if (at != views_.end() && at->second == view) views_.erase(at);
 }
@@ -135,7 +144,7 @@ void Shard::forget(const std::shared_ptr<Session>& session) {
     endings_.erase({session->ends_at().value, session.get()});
     if (sessions_.erase(session) == 0) return;
     sessions_gauge_->add(-1);
-    if (session->view()) left(session->view());
+    if (session->view()) left(*session);
 }
 
 void Shard::on_batch(const std::shared_ptr<const ports::LogBatch>& batch) {
@@ -146,17 +155,37 @@ void Shard::on_batch(const std::shared_ptr<const ports::LogBatch>& batch) {
             for (const WireFormat format : kStreamFormats)
                 if (view->live_if(format) != nullptr) restart(view, format);
         trim(*view);
+        has_news(view);
     }
-    // Batches that queued up behind this one are taken before anyone writes: under load writes grow instead of multiplying.
-    if (flush_posted_) return;
-    flush_posted_ = true;
-    post([this] { flush_live(); });
 }
 
-void Shard::flush_live() {
+// Batches that queued up behind this one are taken before anyone writes: under load writes grow instead of multiplying.
+void Shard::has_news(const std::shared_ptr<View>& view) {
+    view->roster.begin_round();
+    if (!std::exchange(view->due, true)) due_.push_back(view);
+    if (!std::exchange(flush_posted_, true)) post([this] { flush(); });
+}
+
+void Shard::all_have_news() {
+    for (const auto& [key, view] : views_) has_news(view);
+}
+
+// In turns: new batches, requests and other views come between those of a view with many subscribers, and who is told later takes more at once.
+void Shard::flush() {
     flush_posted_ = false;
-    const auto all = std::vector(sessions_.begin(), sessions_.end());
-    for (const auto& session : all) session->advance();
+    const std::int64_t until = now_ns() + kFlushTurnNs;
+    while (!due_.empty()) {
+        const auto view = std::move(due_.front());
+        due_.pop_front();
+        while (const auto session = view->roster.next()) {
+            session->advance();
+            if (now_ns() < until) continue;
+            due_.push_back(view);
+            flush_posted_ = true;
+            return post([this] { flush(); });
+        }
+        view->due = false;
+    }
 }
 
 // Sessions that would lose their place leave the tape first and catch up from the log.
@@ -165,9 +194,8 @@ void Shard::trim(View& view) {
         Tape* tape = view.live_if(format);
         if (tape == nullptr || tape->size() <= limits::tape_max_bytes) continue;
         const std::uint64_t start = tape->trimmed_start(limits::tape_max_bytes);
-        for (const auto& session : sessions_)
-            if (session->view().get() == &view && session->request().format == format && session->on_live() && session->position() < start)
-                session->leave_live();
+        for (const auto& session : view.roster.all())
+            if (session->request().format == format && session->on_live() && session->position() < start) session->leave_live();
         tape->trim(limits::tape_max_bytes);
     }
 }
@@ -181,13 +209,13 @@ void Shard::wake() {
 void Shard::opened(std::uint64_t opening) {
     opened_ = opening;
     held_back_ = false;
-    flush_live();
+    all_have_news();
 }
 
 void Shard::release() {
     if (!held_back_ || !gate_.consents_hold(services_.clock->utc_now()) || !delivering()) return;
     held_back_ = false;
-    flush_live();
+    all_have_news();
 }
 
 void Shard::journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter) {
@@ -216,7 +244,7 @@ void Shard::retry_journal() {
     flush_delivered();
     if (journal_refused_) return;
     awaiting_intent_.clear();
-    flush_live();
+    all_have_news();
 }
 
 void Shard::delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals) {
@@ -291,12 +319,10 @@ void Shard::apply_subject(std::uint64_t subject) {
 
 // Nobody is written from the live tape what is on it; whoever stood there reads the log from where they are.
 void Shard::restart(const std::shared_ptr<View>& view, WireFormat format) {
-    const auto all = std::vector(sessions_.begin(), sessions_.end());
-    for (const auto& session : all)
-        if (!session->ended() && session->view() == view && session->request().format == format) session->leave_live();
+    for (const auto& session : view->roster.all())
+        if (session->request().format == format) session->leave_live();
     view->restart_live(format);
-    for (const auto& session : all)
-        if (!session->ended() && session->view() == view) post([session] { session->advance(); });
+    has_news(view);
 }
 
 Result<std::shared_ptr<const ports::LogBatch>> Shard::read(ports::LogPosition position, Offset from) const {

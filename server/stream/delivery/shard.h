@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -64,8 +65,8 @@ class Shard {
     [[nodiscard]] ports::Siv& siv() noexcept { return *tools_.siv; }
     // The view of a contract on a product under the current snapshot. Errors: no_contract, internal, overloaded.
     [[nodiscard]] Result<std::shared_ptr<View>> view_for(const ReadRequest& request, StreamEpoch stream_epoch);
-    void entered(const std::shared_ptr<View>& view) { ++view->sessions; }
-    void left(const std::shared_ptr<View>& view);
+    void entered(std::shared_ptr<Session> session);
+    void left(Session& session);
     void awaits_intent(std::shared_ptr<Session> session) { awaiting_intent_.insert(std::move(session)); }
     void forget(const std::shared_ptr<Session>& session);
     // From when on the request gives no right to anything, whatever the event: the end of its token or contract.
@@ -76,7 +77,9 @@ class Shard {
     ports::Counter& bytes_written() noexcept { return *bytes_written_; }
 
   private:
-    void flush_live();
+    void has_news(const std::shared_ptr<View>& view);
+    void all_have_news();
+    void flush();
     void flush_delivered();
     void start_ticking();
     void tick();
@@ -104,6 +107,7 @@ class Shard {
     bool held_back_ = false, journal_refused_ = false, draining_ = false, flush_posted_ = false;
 
     std::map<std::pair<ProductNo, std::string>, std::shared_ptr<View>> views_;  // product, view key
+    std::deque<std::shared_ptr<View>> due_;                                     // with sessions to be told of news
     std::unordered_set<std::shared_ptr<Session>> sessions_;
     std::set<std::pair<std::int64_t, Session*>> endings_;  // when time ends each, in order
     std::set<std::shared_ptr<Session>> awaiting_intent_;

@@ -15,6 +15,7 @@
 #include "server/stream/delivery/deflate.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/protobuf.h"
+#include "server/stream/delivery/roster.h"
 #include "server/stream/delivery/tape.h"
 
 namespace licet::stream {
@@ -65,7 +66,8 @@ class View {
     // What would be delivered of a batch's entries in [from, to): for settling suspense.
     [[nodiscard]] Counted count(const ports::LogBatch& batch, Offset from, Offset to);
 
-    std::size_t sessions = 0;  // kept by the shard
+    Roster roster;     // kept by the shard
+    bool due = false;  // whether the shard has it in its queue of views with news
 
   private:
     struct Encoded {
