@@ -268,10 +268,10 @@ void Shard::flush_delivered() {
     std::vector<ports::UsageRecord> all;
     for (auto& [of, records] : pending_) all.insert(all.end(), records.begin(), records.end());
     if (all.empty()) return;
-    if (services_.journal->append(std::move(all), {}))
-        pending_.clear();
-    else
-        journal_refused();  // kept: the next attempt brings them again
+    if (!services_.journal->append(std::move(all), {})) return journal_refused();  // kept: the next attempt brings them again
+    // Who was delivered to will be again: their places stay until they are not used.
+    std::erase_if(pending_, [](const auto& one) { return one.second.empty(); });
+    for (auto& [of, records] : pending_) records.clear();
 }
 
 bool Shard::in_force(ContractNo no, UtcMillis now) const {
