@@ -42,7 +42,7 @@ class Verifier {
 class Siv {
   public:
     virtual ~Siv() = default;
-    // out = 16-byte tag | ciphertext (same size as plain). Returns false on failure.
+    // out = 16-byte tag | ciphertext (same size as plain, which is not empty). Returns false on failure.
     [[nodiscard]] virtual bool seal(Bytes plain, Bytes associated, std::span<std::uint8_t> out) noexcept = 0;
     [[nodiscard]] virtual bool open(Bytes sealed, Bytes associated, std::span<std::uint8_t> plain) noexcept = 0;
 };
