@@ -25,6 +25,15 @@ inline constexpr std::size_t upstream_connections_max_per_shard = 64;
 inline constexpr int upstream_abandoned_timeout_ms = 600'000;  // an answer nobody waits for any more is still read to its end
 inline constexpr std::size_t blocking_calls_max = 64;          // of the edge, on its worker pool
 inline constexpr std::size_t ops_connections_max = 64;
+inline constexpr std::size_t request_headers_max = 100;  // fields of one head
+inline constexpr std::size_t allowed_origins_max = 64;
+inline constexpr int preflight_max_age_s = 600;    // a browser asks again after so long whether it may
+inline constexpr int ticket_lifetime_ms = 30'000;  // from its issue to its use
+inline constexpr std::size_t ticket_body_max_bytes = 1024;
+inline constexpr std::size_t tickets_max_per_node = 65'536;    // issued within one lifetime
+inline constexpr std::size_t tickets_max_per_client = 16'384;  // the same, of one client
+inline constexpr std::size_t ticket_calls_max = 4096;          // of the edge to where tickets are kept, on a pool of their own
+inline constexpr int ticket_store_timeout_ms = 1'000;
 
 // Events
 inline constexpr std::size_t event_max_bytes = 1024 * 1024;

@@ -115,12 +115,15 @@ class Process:
 
 
 class Stack:
-    def __init__(self, directory, ports=None, regions=("eu", "us"), say=lambda text: None, binary=None, with_redis=True):
+    def __init__(self, directory, ports=None, regions=("eu", "us"), say=lambda text: None, binary=None, with_redis=True, plain=(), allowed_origins=(), log_level="info"):
         self.dir = pathlib.Path(directory).resolve()
         self.regions = list(regions)
         self.say = say
         self.binary = pathlib.Path(binary or os.environ.get("LICET_BINARY") or ROOT / "build" / "release" / "licet")
         self.with_redis = with_redis
+        self.plain = set(plain)  # nodes without TLS
+        self.allowed_origins = list(allowed_origins)
+        self.log_level = log_level
         names = [*self.regions, *(r + ".ops" for r in self.regions), "postgres", "redis"]
         self.ports = dict(ports) if ports else free_ports(names)
         self.nodes = {}
@@ -151,7 +154,7 @@ class Stack:
         return self.dir / region
 
     def url(self, region):
-        return f"https://127.0.0.1:{self.ports[region]}"
+        return f"{'http' if region in self.plain else 'https'}://127.0.0.1:{self.ports[region]}"
 
     def ops_url(self, region):
         return f"http://127.0.0.1:{self.ports[region + '.ops']}"
@@ -375,8 +378,8 @@ class Stack:
         region, name = self.region_of(node), node if node in self.more else f"{node}-1"
         lines = ["# Written by the development stack; deploy/licet.toml explains every key.",
                  "[node]", f'name = "{name}"', f'region = "{region}"', f'data_dir = "{node}"', "",
-                 "[edge]", f'listen = "127.0.0.1:{self.ports[node]}"', 'tls_certificate = "tls/server.pem"', 'tls_key = "tls/server.key"',
-                 f'public_url = "{self.url(node)}"', "",
+                 "[edge]", f'listen = "127.0.0.1:{self.ports[node]}"', f'public_url = "{self.url(node)}"', f"allowed_origins = {self.allowed_origins}",
+                 *([] if node in self.plain else ['tls_certificate = "tls/server.pem"', 'tls_key = "tls/server.key"']), "",
                  "[ops]", f'listen = "127.0.0.1:{self.ports[node + ".ops"]}"', "",
                  "[catalog]", f'dsn = "{self.dsn(node, "licet_node")}"', 'password_file = "secrets/postgres_node"',
                  f'owner_dsn = "{self.dsn(node, "licet_owner")}"']
@@ -389,7 +392,7 @@ class Stack:
                   'cursor_key = "secrets/cursor_key"', 'pseudonym_key = "secrets/pseudonym_key"', 'subject_key = "secrets/subject_key"',
                   'key_encryption_key = "secrets/key_encryption_key"',
                   'bootstrap_admin_secret = "secrets/bootstrap_admin_secret"', "",
-                  "[log]", 'level = "info"', f'file = "{node}.log"', ""]
+                  "[log]", f'level = "{self.log_level}"', f'file = "{node}.log"', ""]
         text = "\n".join(lines) + extra
         descriptor = os.open(self.config(node), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as out:

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kAudience = "licet", kSubjectAudience = "licet/me";
+constexpr std::string_view kAudience = "licet", kSubjectAudience = "licet/me", kTicketAudience = "licet/ticket";
 
 std::vector<std::string> split(std::string_view text) {
     std::vector<std::string> out;
@@ -145,6 +145,30 @@ Result<SubjectToken> Tokens::read_subject(std::string_view token) const {
     if (!subject || subject->size() != out.subject.bytes.size() || out.controller.empty()) return refused("not a token of a data subject");
     std::copy(subject->begin(), subject->end(), out.subject.bytes.begin());
     return out;
+}
+
+std::string Tokens::seal_ticket(const Ticket& ticket, const ports::Sha256& digest) const {
+    return sealed({{"aud", kTicketAudience},
+                   {"sub", hex(digest)},
+                   {"client_id", ticket.token.client},
+                   {"scope", "read:" + ticket.product},
+                   {"licet_product", ticket.product},
+                   {"licet_contract", ticket.contract},
+                   {"licet_origin", ticket.origin},
+                   {"licet_until", ticket.until.value}},
+                  ticket.token.issued_at, ticket.token.expires_at.value / 1000);
+}
+
+Result<Ticket> Tokens::read_ticket(std::string_view sealed, const ports::Sha256& digest) const {
+    const auto claims = claims_of(sealed, kTicketAudience);
+    if (!claims) return claims.error();
+    if (text(*claims, "sub") != hex(digest) || !claims->contains("licet_until") || !(*claims)["licet_until"].is_number_integer())
+        return refused("not this ticket");
+    return Ticket{token_of(*claims),
+                  text(*claims, "licet_product"),
+                  text(*claims, "licet_contract"),
+                  text(*claims, "licet_origin"),
+                  {(*claims)["licet_until"].get<std::int64_t>()}};
 }
 
 std::string forwarded(const SubjectToken& token) {

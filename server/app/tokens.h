@@ -32,6 +32,14 @@ struct SubjectToken {
     std::string region;  // where it was issued, and alone is good: revocations are of the region
 };
 
+// What a single-use ticket opens (tickets.h): the reading of one product under one contract, as long as the token it was asked for with is good.
+struct Ticket {
+    Token token;
+    std::string product, contract;
+    std::string origin;  // of the page it is for; empty: whoever has it
+    UtcMillis until{};   // to be used before
+};
+
 class Tokens {
   public:
     static constexpr int kLifetimeSeconds = 3600;
@@ -51,6 +59,10 @@ class Tokens {
                                             int lifetime_s, UtcMillis not_before) const;
     // The counterpart of read(): each refuses the other's tokens. Whether it is still good: good(), and the registry of consents.
     [[nodiscard]] Result<SubjectToken> read_subject(std::string_view token) const;
+
+    // A ticket as it is kept until its use, bound to its digest: who can write where it is kept can neither make one nor change one.
+    [[nodiscard]] std::string seal_ticket(const Ticket& ticket, const ports::Sha256& digest) const;
+    [[nodiscard]] Result<Ticket> read_ticket(std::string_view sealed, const ports::Sha256& digest) const;
 
     // What the token says, if this server signed it: signature, type, issuer, audience. Stays true; whether it is still good does not. Error:
     // invalid_token.

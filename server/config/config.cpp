@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -13,6 +15,7 @@
 #include "base/checkpoint.h"
 #include "base/encoding.h"
 #include "base/ids.h"
+#include "base/limits.h"
 
 namespace licet::config {
 namespace {
@@ -45,6 +48,19 @@ class Reader {
             return fallback;
         }
         return *value;
+    }
+    std::vector<std::string> texts(const char* section, const char* key, std::size_t most) {
+        const auto* node = find(section, key);
+        std::vector<std::string> out;
+        if (node == nullptr) return out;
+        const auto* list = node->as_array();
+        if (list == nullptr || list->size() > most) return fail(section, key, "must be a list of at most " + std::to_string(most) + " strings"), out;
+        for (const auto& one : *list) {
+            const auto value = one.value_exact<std::string>();
+            if (!value) return fail(section, key, "must be a list of strings"), out;
+            out.push_back(*value);
+        }
+        return out;
     }
     bool boolean(const char* section, const char* key, bool fallback) {
         const auto* node = find(section, key);
@@ -141,6 +157,10 @@ void read_edge(Reader& r, Config& c) {
     while (!c.edge.public_url.empty() && c.edge.public_url.back() == '/') c.edge.public_url.pop_back();
     if (!c.edge.public_url.starts_with("https://") && !c.edge.public_url.starts_with("http://"))
         r.fail("edge", "public_url", "must start with https:// or http://");
+    c.edge.allowed_origins = r.texts("edge", "allowed_origins", limits::allowed_origins_max);
+    for (const auto& origin : c.edge.allowed_origins)
+        if (origin.empty() || origin_of(origin) != origin)
+            r.fail("edge", "allowed_origins", "must hold origins as a browser names them: https://host or https://host:port");
     if (c.edge.tls_certificate.empty() != c.edge.tls_key.empty()) r.fail("edge", "tls_key", "and tls_certificate go together");
     if (c.edge.tls_certificate.empty() && !c.edge.listen.loopback())
         r.fail("edge", "tls_certificate", "is required: without TLS only loopback may be listened on");
@@ -211,6 +231,18 @@ void read_log(Reader& r, Config& c) {
 }  // namespace
 
 bool Endpoint::loopback() const noexcept { return host == "::1" || host.starts_with("127."); }
+
+std::string origin_of(const std::string& url) {
+    std::string out = url;
+    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::size_t scheme = out.starts_with("https://") ? 8 : out.starts_with("http://") ? 7 : 0;
+    if (scheme == 0) return {};
+    out = out.substr(0, out.find_first_of("/?#", scheme));
+    const std::string own_port = scheme == 8 ? ":443" : ":80";
+    if (out.ends_with(own_port)) out.resize(out.size() - own_port.size());
+    const bool plain = out.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_:[]", scheme) == std::string::npos;
+    return plain && out.size() > scheme ? out : std::string();
+}
 
 Result<Config> load(const std::string& path) {
     toml::table root;

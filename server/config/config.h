@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -26,8 +27,9 @@ struct Config {
     } node;
     struct Edge {
         Endpoint listen;
-        std::string tls_certificate, tls_key;  // both empty: plain, allowed on loopback only
-        std::string public_url;                // no trailing slash
+        std::string tls_certificate, tls_key;      // both empty: plain, allowed on loopback only
+        std::string public_url;                    // no trailing slash
+        std::vector<std::string> allowed_origins;  // of pages that may call from a browser: scheme://host[:port]
     } edge;
     Endpoint ops;  // loopback only
     unsigned control_threads = 4;
@@ -61,6 +63,9 @@ struct Config {
         std::string file;
     } log;
 };
+
+// Scheme, host and port of an http(s) URL as a browser names an origin: lower case, without a port that is the scheme's own.
+[[nodiscard]] std::string origin_of(const std::string& url);
 
 // Errors (invalid_document, pointer "section.key"): unreadable file, TOML syntax, unknown or missing key, value out of range, secret file unreadable,
 // malformed, or readable by everyone. Relative paths are relative to the configuration file.

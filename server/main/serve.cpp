@@ -29,6 +29,7 @@
 #include "server/prometheus/metrics.h"
 #include "server/redis/cluster.h"
 #include "server/redis/fence.h"
+#include "server/redis/tickets.h"
 #include "server/rocksdb/event_log.h"
 #include "server/spdlog/log.h"
 #include "server/stream/delivery/cursor.h"
@@ -173,9 +174,16 @@ class Node {
 
         auto services = edge_services();
         if (!services) return services.error();
-        auto edge = stream::Edge::start(
-            ios, {config_.edge.listen.host, config_.edge.listen.port, config_.ops.host, config_.ops.port, control_->port(), boot_secret},
-            *std::move(services));
+        auto edge = stream::Edge::start(ios,
+                                        {config_.edge.listen.host,
+                                         config_.edge.listen.port,
+                                         config_.ops.host,
+                                         config_.ops.port,
+                                         control_->port(),
+                                         boot_secret,
+                                         {},
+                                         {config::origin_of(config_.edge.public_url), config_.edge.allowed_origins}},
+                                        *std::move(services));
         if (!edge) return edge.error();
         edge_ = *std::move(edge);
         for (auto& shard : shards_) shard.thread = std::thread([io = shard.io.get()] { io->run(); });
@@ -251,6 +259,9 @@ class Node {
         stream::EdgeServices s;
         s.snapshot = [g = governance_] { return g->snapshot(); };
         s.tokens = tokens_;
+        const auto kept = config_.redis.host.empty() ? redis::make_single_node_ticket_store(clock_)
+                                                     : redis::make_ticket_store(config_.redis.host, config_.redis.port, config_.node.region);
+        s.tickets = std::make_shared<app::Tickets>(kept, tokens_, crypto_, clock_);
         s.crypto = crypto_;
         s.clock = clock_;
         s.log = log_;

@@ -31,13 +31,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
             }
         }
     }
-    if (const auto target = stream::parse_target(text)) {
+    if (const auto target = stream::parse_target(text, "edge")) {
         for (const auto& segment : target->segments) {
             require(!segment.empty() && segment != "." && segment != "..", "no segment that moves");
             for (const char c : segment)
                 require(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '/', "no separator, no control character");
         }
-        require(stream::parse_target(target->path).value().segments == target->segments, "the path alone reads the same");
+        require(stream::parse_target(target->path, "edge").value().segments == target->segments, "the path alone reads the same");
     }
     return 0;
 }

@@ -9,7 +9,6 @@
 #include <memory>
 #include <utility>
 
-#include "base/limits.h"
 #include "base/result.h"
 #include "server/stream/edge/shard.h"
 
@@ -21,7 +20,7 @@ boost::asio::awaitable<std::shared_ptr<Result<T>>> off_the_shard(boost::asio::io
                                                                  std::function<Result<T>()> call) {
     namespace asio = boost::asio;
     using Outcome = std::shared_ptr<Result<T>>;
-    if (blocking.calls.fetch_add(1) >= limits::blocking_calls_max) {
+    if (blocking.calls.fetch_add(1) >= blocking.max) {
         --blocking.calls;
         co_return std::make_shared<Result<T>>(Error{Errc::overloaded, "too many such requests are being answered", {}});
     }

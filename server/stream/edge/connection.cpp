@@ -12,6 +12,7 @@
 #include "base/encoding.h"
 #include "base/limits.h"
 #include "server/ports/log.h"
+#include "server/stream/edge/cors.h"
 #include "server/stream/edge/head.h"
 
 namespace licet::stream {
@@ -76,6 +77,7 @@ Task<void> Connection::serve(std::optional<Owed> owed) {
     if (owed) {
         request_id_ = std::move(owed->request_id);
         route_ = std::move(owed->route);
+        cors_ = std::move(owed->cors);
         keep_alive_ = owed->keep_alive;
         head_only_ = owed->head_only;
         if (owed->error && !co_await answer(problem(*owed->error, request_id_))) keep_alive_ = false;
@@ -144,7 +146,7 @@ Task<bool> Connection::answer(Response response) {
     log_request(response.status, response.body.size());
     release_body();
     deadline(shard_.options.timeouts.body_ms + static_cast<int>(response.body.size() / kSlowestAnswerBytesPerMs));
-    const bool sent = co_await send(serialise(response, common_headers(shard_.services.clock->utc_now(), request_id_), keep_alive_, head_only_));
+    const bool sent = co_await send(serialise(response, head_lines(), keep_alive_, head_only_));
     if (sent && cut) co_await drain();
     co_return sent;
 }
@@ -171,6 +173,7 @@ Task<bool> Connection::read_head() {
     parser_.reset();
     body_ = {};
     route_.clear();
+    cors_.clear();
     head_only_ = broken_ = taken_ = false;
     body_state_ = Body::none;
     began_ns_ = 0;
@@ -216,6 +219,7 @@ Task<bool> Connection::read_head() {
     // Out of the parser: what a chunked body's trailer adds is not part of it.
     head_ = std::move(parser_->get().base());
     head_only_ = head_.method() == http::verb::head;
+    cors_ = cors_lines(shard_.options.origins, header("Origin"));
     if (head_.version() != 11) co_return co_await turn_away({Errc::bad_request, "expected HTTP/1.1", {}});
     if (shard_.stopping) co_return co_await turn_away({Errc::draining, "this node is going down: connect again", {}});
     co_return true;
@@ -280,6 +284,9 @@ std::string Connection::header(std::string_view name) const {
     return at == head_.end() ? std::string() : std::string(at->value());
 }
 
+std::string Connection::head_lines() const { return common_headers(shard_.services.clock->utc_now(), request_id_) + cors_; }
+
+// The route's template and nothing of the target: a query may hold a ticket.
 void Connection::log_request(int status, std::size_t bytes) const {
     const auto us = began_ns_ == 0 ? 0 : (shard_.services.clock->monotonic_ns() - began_ns_) / 1000;
     log::debug("edge.request", {{"route", route_}, {"status", status}, {"bytes", bytes}, {"us", us}, {"request_id", request_id_}});

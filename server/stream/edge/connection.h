@@ -24,6 +24,10 @@ namespace licet::stream {
 template <class T>
 using Task = boost::asio::awaitable<T>;
 
+// Where a product's events are resident when that is not here, else empty; and what a refusal tells of it, when this node knows.
+[[nodiscard]] std::string elsewhere(const app::Snapshot& snapshot, const std::string& product);
+[[nodiscard]] nlohmann::json endpoint_members(const app::Snapshot& snapshot, const std::string& product, const std::string& region);
+
 struct Caller {
     app::Token token;
     const ports::Client* client = nullptr;
@@ -35,7 +39,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // What delivery gave a connection back for: the answer owed to the request it was given.
     struct Owed {
         std::optional<Error> error;
-        std::string request_id, route;
+        std::string request_id, route, cors;
         bool keep_alive = true, head_only = false;
     };
 
@@ -72,6 +76,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<Status> seal(ProductNo product, std::vector<ports::AppendItem>& items);
     Task<bool> subscribe(const std::string& product);
     Task<bool> endpoints(const std::string& product);
+    Task<bool> preflight(const std::string& allow);
+    Task<bool> ticket(const std::string& product);
+    [[nodiscard]] Task<Result<Caller>> ticket_holder(const std::string& product);
+    [[nodiscard]] std::optional<Error> foreign_page(bool websocket) const;
     Task<bool> usage();
     Task<bool> audit_export(std::string_view role);
     Task<bool> forward();
@@ -88,6 +96,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     [[nodiscard]] std::string header(std::string_view name) const;
     [[nodiscard]] Response refused(const Error& error, const nlohmann::json& members = nullptr) const { return problem(error, request_id_, members); }
     [[nodiscard]] Response not_allowed(const std::string& allow) const;
+    [[nodiscard]] std::string head_lines() const;  // what every answer's head says
     void log_request(int status, std::size_t bytes) const;
 
     EdgeShard& shard_;
@@ -100,7 +109,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::unique_ptr<HeadParser> parser_;  // holds where the body begins
     http::request_header<> head_;
     Target target_;
-    std::string request_id_, route_, body_;
+    std::string request_id_, route_, cors_, body_;
     Body body_state_ = Body::none;
     std::size_t reserved_ = 0;  // of the shard's bytes for bodies
     std::int64_t began_ns_ = 0;

@@ -49,7 +49,8 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
     RunningEdge(EdgeOptions options, EdgeServices services)
         : options_(std::move(options)),
           services_(std::move(services)),
-          blocking_(kBlockingThreads),
+          blocking_(kBlockingThreads, limits::blocking_calls_max),
+          ticket_calls_(kBlockingThreads, limits::ticket_calls_max),
           refused_(
               services_.metrics->counter("licet_edge_connections_refused_total", "Connections closed at once: the shard has no place for more")) {}
 
@@ -64,7 +65,7 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
             port_ = acceptor->local_endpoint().port();
             acceptors_.push_back(std::make_unique<tcp::acceptor>(*std::move(acceptor)));
             shards_.push_back(std::unique_ptr<EdgeShard>(
-                new EdgeShard{*shards[i], i, options_, services_, blocking_, weak_from_this(), IngestParser(services_.make_digests()),
+                new EdgeShard{*shards[i], i, options_, services_, blocking_, ticket_calls_, weak_from_this(), IngestParser(services_.make_digests()),
                               services_.make_cipher ? services_.make_cipher() : nullptr,
                               Forwarder(*shards[i], options_.control_port, options_.boot_secret, options_.timeouts.upstream_ms)}));
         }
@@ -94,8 +95,10 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
 
     void stop() override {
         stop_accepting();
-        blocking_.calls += limits::blocking_calls_max;  // none begins any more
-        blocking_.pool.join();
+        for (auto* pool : {&blocking_, &ticket_calls_}) {
+            pool->calls += pool->max;  // none begins any more
+            pool->pool.join();
+        }
         std::vector<std::future<void>> ended;
         for (std::size_t i = 0; i < shards_.size(); ++i) {
             auto promise = std::make_shared<std::promise<void>>();
@@ -151,7 +154,7 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
 
     const EdgeOptions options_;
     const EdgeServices services_;
-    BlockingPool blocking_;
+    BlockingPool blocking_, ticket_calls_;
     ports::Counter& refused_;
     Ops ops_{services_};
     std::uint16_t port_ = 0, ops_port_ = 0;

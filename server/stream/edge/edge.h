@@ -13,11 +13,13 @@
 #include "server/app/audit.h"
 #include "server/app/snapshot.h"
 #include "server/app/subject_keys.h"
+#include "server/app/tickets.h"
 #include "server/app/tokens.h"
 #include "server/ports/event_log.h"
 #include "server/ports/metrics.h"
 #include "server/ports/tls.h"
 #include "server/stream/delivery/delivery.h"
+#include "server/stream/edge/cors.h"
 #include "server/stream/ingest/ingest.h"
 
 namespace licet::stream {
@@ -37,11 +39,13 @@ struct EdgeOptions {
     std::uint16_t control_port = 0;  // the control plane on 127.0.0.1
     std::string boot_secret;         // shared with it, made anew at each start
     EdgeTimeouts timeouts;
+    Origins origins;
 };
 
 struct EdgeServices {
     std::function<std::shared_ptr<const app::Snapshot>()> snapshot;
     std::shared_ptr<const app::Tokens> tokens;
+    std::shared_ptr<app::Tickets> tickets;
     std::shared_ptr<const ports::Crypto> crypto;
     std::shared_ptr<const Clock> clock;
     std::shared_ptr<ports::EventLog> log;

@@ -10,9 +10,9 @@ namespace licet::stream {
 namespace {
 
 // Fields that frame, route, authenticate or type the request, or tell a stream where it is: given twice, two readers could each believe another one.
-constexpr std::array<std::string_view, 11> kOnce{
-    "host",          "content-length", "transfer-encoding", "content-type",         "authorization", "expect", "content-encoding",
-    "last-event-id", "if-match",       "sec-websocket-key", "sec-websocket-version"};
+constexpr std::array<std::string_view, 12> kOnce{
+    "host",          "content-length", "transfer-encoding", "content-type",          "authorization", "expect", "content-encoding",
+    "last-event-id", "if-match",       "sec-websocket-key", "sec-websocket-version", "origin"};
 
 Error bad(std::string what, std::string_view field = {}) {
     return {Errc::bad_request, std::move(what), field.empty() ? std::string() : "header:" + std::string(field)};
@@ -91,11 +91,14 @@ Result<std::size_t> find_head(std::string_view bytes) {
 Status check_head(std::string_view head) {
     Fields fields;
     bool first = true;
+    std::size_t count = 0;
     while (head.size() > 2) {
         const auto end = head.find("\r\n");
         const auto line = head.substr(0, end);
         head.remove_prefix(end + 2);
         if (!first) {
+            if (++count > limits::request_headers_max)
+                return Error{Errc::header_too_large, "at most " + std::to_string(limits::request_headers_max) + " fields", {}};
             if (auto taken = fields.take(line); !taken) return taken;
         } else if (std::any_of(line.begin(), line.end(), control) || line.find('\t') != std::string_view::npos) {
             return bad("control characters are not allowed in the request line");

@@ -14,7 +14,8 @@ namespace licet::stream {
 [[nodiscard]] Result<std::size_t> find_head(std::string_view bytes);
 
 // `head`: what find_head found. Refuses folded lines, white space before a colon, control characters, a field given twice that may occur once,
-// Content-Length that is not plain digits, any Transfer-Encoding but "chunked", both of them, and a missing Host. Error: bad_request.
+// Content-Length that is not plain digits, any Transfer-Encoding but "chunked", both of them, and a missing Host. Errors: bad_request,
+// header_too_large (too many fields).
 [[nodiscard]] Status check_head(std::string_view head);
 
 }  // namespace licet::stream

@@ -44,6 +44,8 @@ json rejections_json(const std::vector<Rejection>& rejections) {
     return list;
 }
 
+}  // namespace
+
 // The region the product's events are resident in when that is not this one; empty otherwise.
 std::string elsewhere(const app::Snapshot& snapshot, const std::string& name) {
     const auto& residency = snapshot.product(name)->product.residency;
@@ -56,8 +58,6 @@ json endpoint_members(const app::Snapshot& snapshot, const std::string& product,
     if (const auto* there = snapshot.region_named(region)) out["endpoint"] = there->endpoint + "/v1/products/" + product + "/events";
     return out;
 }
-
-}  // namespace
 
 // Who may publish the product here, by the snapshot of this moment.
 Result<Caller> Connection::publisher(const std::string& name) {

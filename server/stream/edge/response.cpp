@@ -24,7 +24,7 @@ Response problem(const Error& error, std::string_view request_id, const json& me
                  body.dump(-1, ' ', false, json::error_handler_t::replace),
                  {{"Cache-Control", "no-store"}},
                  false};
-    if (error.code == Errc::unauthenticated) out.headers.emplace_back("WWW-Authenticate", "Bearer");
+    if (error.code == Errc::unauthenticated || error.code == Errc::invalid_ticket) out.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (error.code == Errc::invalid_token) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
     if (error.code == Errc::insufficient_scope) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
     if (error.code == Errc::invalid_client) out.headers.emplace_back("WWW-Authenticate", "Basic realm=\"licet\"");
@@ -49,7 +49,7 @@ std::string serialise(const Response& r, std::string_view common, bool keep_aliv
     if (!r.content_type.empty()) out += "Content-Type: " + r.content_type + "\r\n";
     for (const auto& [name, value] : r.headers) out += name + ": " + value + "\r\n";
     out += common;
-    out += "Content-Length: " + std::to_string(r.body.size()) + "\r\n";
+    if (r.status != 204) out += "Content-Length: " + std::to_string(r.body.size()) + "\r\n";  // RFC 9110 section 8.6
     const bool upgrade = r.status == 426;
     out += keep_alive && !r.close ? "Connection: keep-alive" : "Connection: close";
     out += upgrade ? ", Upgrade\r\n\r\n" : "\r\n\r\n";

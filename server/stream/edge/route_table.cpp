@@ -26,6 +26,7 @@ EdgeMatch match_edge(std::string_view method, std::span<const std::string> segme
         if (!fits(route.path, segments, out.product)) continue;
         out.path = route.path;
         out.shared = route.shared;
+        out.browsers = route.browsers;
         if (route.method == method || (method == "HEAD" && route.method == "GET")) {
             out.route = &route;
             out.allow.clear();
@@ -33,6 +34,7 @@ EdgeMatch match_edge(std::string_view method, std::span<const std::string> segme
         }
         out.allow += (out.allow.empty() ? "" : ", ") + std::string(route.method == "GET" ? "GET, HEAD" : route.method);
     }
+    if (out.browsers) out.allow += ", OPTIONS";
     return out;
 }
 

@@ -10,7 +10,7 @@
 
 namespace licet::stream {
 
-enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage, audit_export, import_consents };
+enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage, audit_export, import_consents, ticket };
 
 struct EdgeRoute {
     std::string_view method;
@@ -18,14 +18,16 @@ struct EdgeRoute {
     EdgeUse use;
     std::string_view role = {};  // that the caller needs; empty: none, or the control plane says
     bool shared = false;         // the control plane answers other methods of the path
+    bool browsers = false;       // pages of allowed origins may call it (cors.h); OPTIONS is answered
 };
 
 inline constexpr std::array kEdgeRoutes{
     EdgeRoute{"POST", "/oauth/token", EdgeUse::token},
-    EdgeRoute{"GET", "/v1/products/{product}/events", EdgeUse::subscribe},
-    EdgeRoute{"POST", "/v1/products/{product}/events", EdgeUse::publish},
-    EdgeRoute{"GET", "/v1/products/{product}/endpoints", EdgeUse::endpoints},
-    EdgeRoute{"GET", "/v1/usage", EdgeUse::usage},
+    EdgeRoute{"GET", "/v1/products/{product}/events", EdgeUse::subscribe, {}, false, true},
+    EdgeRoute{"POST", "/v1/products/{product}/events", EdgeUse::publish, {}, false, true},
+    EdgeRoute{"GET", "/v1/products/{product}/endpoints", EdgeUse::endpoints, {}, false, true},
+    EdgeRoute{"POST", "/v1/products/{product}/tickets", EdgeUse::ticket, {}, false, true},
+    EdgeRoute{"GET", "/v1/usage", EdgeUse::usage, {}, false, true},
     EdgeRoute{"GET", "/v1/admin/audit/export", EdgeUse::audit_export, "auditor"},
     EdgeRoute{"PUT", "/v1/admin/consents/imports/{name}", EdgeUse::import_consents, {}, true},
 };
@@ -35,7 +37,7 @@ struct EdgeMatch {
     std::string_view path;             // template; empty: the edge has no such path
     std::string product;               // value of {product} or {name}
     std::string allow;                 // methods of the path when only the method did not match
-    bool shared = false;
+    bool shared = false, browsers = false;
 };
 // `segments`: of the target, decoded.
 [[nodiscard]] EdgeMatch match_edge(std::string_view method, std::span<const std::string> segments);

@@ -77,12 +77,15 @@ Response Connection::not_allowed(const std::string& allow) const {
 }
 
 Task<bool> Connection::dispatch() {
-    auto target = parse_target({head_.target().data(), head_.target().size()});
+    auto target = parse_target({head_.target().data(), head_.target().size()}, header("Host"));
     if (!target) co_return co_await answer(refused(target.error()));
     target_ = *std::move(target);
     const auto method = head_.method_string();
     const auto found = match_edge({method.data(), method.size()}, target_.segments);
     route_ = found.path;
+    if (!found.browsers) cors_.clear();
+    if (const auto expected = header("Expect"); !expected.empty() && !boost::beast::iequals(expected, "100-continue"))
+        co_return co_await answer(refused({Errc::expectation_failed, "100-continue can be met, nothing else", "header:Expect"}));
     if (found.route != nullptr) {
         switch (found.route->use) {
             case EdgeUse::token:
@@ -93,6 +96,8 @@ Task<bool> Connection::dispatch() {
                 co_return co_await subscribe(found.product);
             case EdgeUse::endpoints:
                 co_return co_await endpoints(found.product);
+            case EdgeUse::ticket:
+                co_return co_await ticket(found.product);
             case EdgeUse::usage:
                 co_return co_await usage();
             case EdgeUse::audit_export:
@@ -101,6 +106,7 @@ Task<bool> Connection::dispatch() {
                 co_return co_await import_consents(found.product);
         }
     }
+    if (found.browsers && method == "OPTIONS") co_return co_await preflight(found.allow);
     if (!found.path.empty() && !found.shared) co_return co_await answer(not_allowed(found.allow));
     if (for_control(target_.segments)) {
         route_ = "control";
@@ -190,8 +196,7 @@ Task<bool> Connection::audit_export(std::string_view role) {
 
 Task<bool> Connection::send_head_of_chunks(const char* content_type) {
     deadline(shard_.options.timeouts.body_ms);
-    co_return co_await send("HTTP/1.1 200 OK\r\nContent-Type: " + std::string(content_type) + "\r\nCache-Control: no-store\r\n" +
-                            common_headers(shard_.services.clock->utc_now(), request_id_) +
+    co_return co_await send("HTTP/1.1 200 OK\r\nContent-Type: " + std::string(content_type) + "\r\nCache-Control: no-store\r\n" + head_lines() +
                             "Transfer-Encoding: chunked\r\nConnection: " + (keep_alive_ ? "keep-alive" : "close") + "\r\n\r\n");
 }
 

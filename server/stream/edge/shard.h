@@ -19,9 +19,10 @@ namespace licet::stream {
 namespace http = boost::beast::http;
 class Connection;
 
-// Threads for calls that block, shared by all shards; bounded by limits::blocking_calls_max.
+// Threads for calls that block, shared by all shards.
 struct BlockingPool {
-    explicit BlockingPool(std::size_t threads) : pool(threads) {}
+    BlockingPool(std::size_t threads, std::size_t most) : max(most), pool(threads) {}
+    const std::size_t max;  // calls under way
     boost::asio::thread_pool pool;
     std::atomic<std::size_t> calls{0};
 };
@@ -32,6 +33,7 @@ struct EdgeShard {
     const EdgeOptions& options;
     const EdgeServices& services;
     BlockingPool& blocking;
+    BlockingPool& ticket_calls;
     std::weak_ptr<void> owner;  // keeps this alive for connections
     IngestParser ingest;
     std::unique_ptr<ports::SealingCipher> cipher;  // null: no subject keys on this node

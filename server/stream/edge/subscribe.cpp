@@ -145,30 +145,29 @@ Result<ReadRequest> positions(const Target& target, const std::string& last_even
     return out;
 }
 
+// A query without one parameter.
+std::string without(std::string_view query, std::string_view name) {
+    std::string out;
+    while (!query.empty()) {
+        const auto one = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(query.size(), one.size() + 1));
+        const auto key = decode_text(one.substr(0, one.find('=')), true);
+        if (!key || *key == name) continue;
+        out += out.empty() ? "" : "&";
+        out += one;
+    }
+    return out;
+}
+
 }  // namespace
 
 Task<bool> Connection::subscribe(const std::string& name) {
-    if (auto error = query_only({"from", "since", "until", "contract", "limit", "wait"})) co_return co_await answer(refused(*error));
+    if (auto error = query_only({"from", "since", "until", "contract", "limit", "wait", "ticket"})) co_return co_await answer(refused(*error));
     const bool websocket = http::token_list{head_[http::field::upgrade]}.exists("websocket");
     const auto format = format_of(header("Accept"), websocket);
     if (!format) co_return co_await answer(refused(format.error()));
-    auto who = caller();
-    if (!who) co_return co_await answer(refused(who.error()));
-    if (!who->token.allows("read", name)) co_return co_await answer(refused({Errc::insufficient_scope, "needs the scope read:" + name, {}}));
-    const app::Snapshot& snapshot = *who->snapshot;
-    const auto* product = snapshot.product(name);
-    if (product == nullptr) co_return co_await answer(refused({Errc::not_found, "no such product", {}}));
-    if (!product->product.residency.empty() && product->product.residency != snapshot.region) {
-        const auto* region = snapshot.region_named(product->product.residency);
-        if (region == nullptr) co_return co_await answer(refused({Errc::unavailable, "the region of this product has no endpoint", {}}));
-        auto response = json_response({{"endpoint", region->endpoint}, {"region", region->name}}, 307);
-        response.headers.emplace_back("Location", region->endpoint + target_.path + (target_.raw_query.empty() ? "" : "?" + target_.raw_query));
-        co_return co_await answer(std::move(response));
-    }
     auto read = positions(target_, header("Last-Event-ID"), *format);
     if (!read) co_return co_await answer(refused(read.error()));
-    const auto contract = snapshot.contract_for(who->client->party, name, target_.query["contract"], shard_.services.clock->utc_now());
-    if (!contract) co_return co_await answer(refused(contract.error()));
     if (websocket) {
         auto accepted = accept_websocket(head_);
         if (!accepted) co_return co_await answer(refused(accepted.error()));
@@ -181,7 +180,31 @@ Task<bool> Connection::subscribe(const std::string& name) {
         }
     }
     if (body_state_ == Body::unread) co_return co_await answer(refused({Errc::bad_request, "no body is expected", {}}));
-
+    if (auto error = foreign_page(websocket)) co_return co_await answer(refused(*error));
+    // What is wrong with the request itself was found by now: a ticket is not spent on it.
+    const bool ticketed = target_.query.contains("ticket");
+    if (ticketed && !header("Authorization").empty())
+        co_return co_await answer(refused({Errc::bad_request, "authenticate in one way only", "query:ticket"}));
+    Result<Caller> who = Caller{};
+    if (ticketed)
+        who = co_await ticket_holder(name);
+    else
+        who = caller();
+    if (!who) co_return co_await answer(refused(who.error()));
+    if (!who->token.allows("read", name)) co_return co_await answer(refused({Errc::insufficient_scope, "needs the scope read:" + name, {}}));
+    const app::Snapshot& snapshot = *who->snapshot;
+    const auto* product = snapshot.product(name);
+    if (product == nullptr) co_return co_await answer(refused({Errc::not_found, "no such product", {}}));
+    if (!product->product.residency.empty() && product->product.residency != snapshot.region) {
+        const auto* region = snapshot.region_named(product->product.residency);
+        if (region == nullptr) co_return co_await answer(refused({Errc::unavailable, "the region of this product has no endpoint", {}}));
+        const std::string query = without(target_.raw_query, "ticket");  // good here only
+        auto response = json_response({{"endpoint", region->endpoint}, {"region", region->name}}, 307);
+        response.headers.emplace_back("Location", region->endpoint + target_.path + (query.empty() ? "" : "?" + query));
+        co_return co_await answer(std::move(response));
+    }
+    const auto contract = snapshot.contract_for(who->client->party, name, target_.query["contract"], shard_.services.clock->utc_now());
+    if (!contract) co_return co_await answer(refused(contract.error()));
     read->snapshot = who->snapshot;
     read->product = product->product.no;
     read->contract = (*contract)->no;
@@ -196,14 +219,14 @@ Task<bool> Connection::subscribe(const std::string& name) {
 void Connection::hand_over(ReadRequest read) {
     read.keep_alive = keep_alive_;
     read.head_only = head_only_;
-    read.extra_headers = common_headers(shard_.services.clock->utc_now(), request_id_);
+    read.extra_headers = head_lines();
     if (!read.websocket_accept.empty()) log_request(101, 0);
     timer_.cancel();
     taken_ = true;
     if (buffer_.size() > 0) transport_->unread({static_cast<const char*>(buffer_.data().data()), buffer_.size()});
     buffer_.consume(buffer_.size());
     auto transport = std::move(transport_);
-    Owed owed{std::nullopt, request_id_, route_, keep_alive_, head_only_};
+    Owed owed{std::nullopt, request_id_, route_, cors_, keep_alive_, head_only_};
     auto back = [owner = shard_.owner, shard = &shard_, owed](std::unique_ptr<Transport> given, std::optional<Error> error) mutable {
         auto keeper = owner.lock();
         if (!keeper) return;

@@ -1,5 +1,7 @@
 #include "server/stream/edge/target.h"
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "base/limits.h"
 
@@ -7,6 +9,11 @@ namespace licet::stream {
 namespace {
 
 Error bad(std::string what) { return {Errc::bad_request, std::move(what), "target"}; }
+
+bool equal_but_for_case(std::string_view a, std::string_view b) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
 
 }  // namespace
 
@@ -35,9 +42,17 @@ Result<std::map<std::string, std::string>> parse_form(std::string_view text) {
     return out;
 }
 
-Result<Target> parse_target(std::string_view text) {
+Result<Target> parse_target(std::string_view text, std::string_view host) {
     if (text.size() > limits::request_target_max_bytes)
         return Error{Errc::uri_too_long, "at most " + std::to_string(limits::request_target_max_bytes) + " bytes", "target"};
+    for (const std::string_view scheme : {"https://", "http://"}) {
+        if (!equal_but_for_case(text.substr(0, scheme.size()), scheme)) continue;
+        text.remove_prefix(scheme.size());
+        const auto authority = text.substr(0, text.find_first_of("/?"));
+        if (!equal_but_for_case(authority, host)) return bad("the target is of another host than Host");
+        text.remove_prefix(authority.size());
+        break;
+    }
     if (text.empty() || text.front() != '/') return bad("expected a path");
     for (const char c : text)
         if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '#' || c == '\\')

@@ -19,62 +19,12 @@
 #include "server/redis/cluster.h"
 #include "server/redis/connection.h"
 #include "server/redis/fence.h"
+#include "tests/integration/redis/server.h"
 
 using namespace licet;
 using namespace std::chrono_literals;
 
 namespace {
-
-std::uint16_t free_port() {
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof at;
-    REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&at), size) == 0);
-    getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
-    close(fd);
-    return ntohs(at.sin_port);
-}
-
-class RedisServer {
-  public:
-    RedisServer() : port(free_port()) {
-        char name[] = "/tmp/licet-redis-XXXXXX";
-        dir_ = mkdtemp(name);
-        start();
-    }
-    ~RedisServer() {
-        kill();
-        std::filesystem::remove_all(dir_);
-    }
-    void start() {
-        const std::string number = std::to_string(port);
-        pid_ = fork();
-        if (pid_ == 0) {
-            execlp("redis-server", "redis-server", "--port", number.c_str(), "--bind", "127.0.0.1", "--save", "", "--dir", dir_.c_str(), "--logfile",
-                   "redis.log", nullptr);
-            _exit(127);
-        }
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        redis::Connection ping("127.0.0.1", port, 200);
-        while (!ping.command({"PING"})) {
-            REQUIRE(std::chrono::steady_clock::now() < deadline);
-            std::this_thread::yield();
-        }
-    }
-    void kill() {
-        if (pid_ <= 0) return;
-        ::kill(pid_, SIGKILL);
-        waitpid(pid_, nullptr, 0);
-        pid_ = 0;
-    }
-    const std::uint16_t port;
-
-  private:
-    std::string dir_;
-    pid_t pid_ = 0;
-};
 
 // Remembers the last lease report and lets a test wait for one.
 class Lease {

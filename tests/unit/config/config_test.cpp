@@ -52,6 +52,7 @@ TEST_CASE("a minimal configuration gets its defaults and resolves paths beside t
     REQUIRE_MESSAGE(loaded.ok(), (loaded.ok() ? "" : loaded.error().detail));
     CHECK(loaded->node.data_dir == (files.dir / "data").string());
     CHECK(loaded->edge.public_url == "https://example.org");
+    CHECK(loaded->edge.allowed_origins.empty());
     CHECK(loaded->ops.port == 8080);
     CHECK(loaded->journal_fsync);
     CHECK(loaded->catalog.authoring);
@@ -82,6 +83,26 @@ TEST_CASE("every mistake is refused and named") {
     CHECK(pointer(text.replace(text.find("dsn='dbname=x'"), 14, "dsn='dbname=x'\nauthored_in='us'")) == "catalog.replicate_from");
     CHECK_FALSE(files.load("[node\n").ok());
     CHECK_FALSE(config::load((files.dir / "absent.toml").string()).ok());
+}
+
+TEST_CASE("allowed origins are written as a browser names them, and are never a pattern") {
+    const Files files;
+    const auto with = [&](const std::string& list) {
+        std::string text = kGood;
+        return files.load(text.replace(text.find("listen='127"), 0, "allowed_origins=" + list + "\n"));
+    };
+    const auto loaded = with("['https://app.example', 'http://localhost:3000', 'https://[::1]:8443']");
+    REQUIRE(loaded.ok());
+    CHECK(loaded->edge.allowed_origins == std::vector<std::string>{"https://app.example", "http://localhost:3000", "https://[::1]:8443"});
+    for (const char* list : {"'https://app.example'", "[1]", "['*']", "['null']", "['']", "['app.example']", "['https://']",
+                             "['https://app.example/']", "['https://APP.example']", "['https://app.example:443']", "['http://app.example:80']",
+                             "['https://*.example']", "['https://u@app.example']", "['wss://app.example']"}) {
+        CAPTURE(list);
+        const auto refused = with(list);
+        CHECK((refused.ok() ? "" : refused.error().pointer) == "edge.allowed_origins");
+    }
+    CHECK(config::origin_of("https://EU.example.org:443/path?x") == "https://eu.example.org");
+    CHECK(config::origin_of("http://127.0.0.1:18443") == "http://127.0.0.1:18443");
 }
 
 TEST_CASE("secrets must be well-formed and private") {

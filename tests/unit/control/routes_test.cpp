@@ -105,7 +105,7 @@ TEST_CASE("edge routes: HEAD goes where GET goes, other methods are told which t
     const auto deleted = stream::match_edge("DELETE", events);
     CHECK(deleted.route == nullptr);
     CHECK(deleted.path == "/v1/products/{product}/events");
-    CHECK(deleted.allow == "GET, HEAD, POST");
+    CHECK(deleted.allow == "GET, HEAD, POST, OPTIONS");
     CHECK(stream::match_edge("GET", std::vector<std::string>{"v1", "products", "news"}).path.empty());
     CHECK(stream::match_edge("GET", std::vector<std::string>{"v1", "products", "news", "events", "x"}).path.empty());
     CHECK_FALSE(stream::for_control(std::vector<std::string>{"v1"}));

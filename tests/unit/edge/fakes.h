@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "server/ports/event_log.h"
 #include "server/ports/metrics.h"
+#include "server/ports/tickets.h"
 #include "server/stream/delivery/delivery.h"
 #include "tests/unit/edge/client.h"
 
@@ -92,6 +93,37 @@ class MemoryLog final : public ports::EventLog {
     mutable std::mutex mutex_;
     std::set<EventIdentity> seen_;
     std::vector<std::string> records_;
+};
+
+class MemoryTickets final : public ports::TicketStore {
+  public:
+    std::atomic<bool> down{false};
+    std::size_t size() const {
+        const std::lock_guard lock(mutex_);
+        return kept_.size();
+    }
+    Status put(const ports::Sha256& digest, const std::string& value, int) override {
+        const std::lock_guard lock(mutex_);
+        if (down) return Error{Errc::unavailable, "down", {}};
+        kept_[digest] = value;
+        return success();
+    }
+    Result<std::optional<std::string>> take(const ports::Sha256& digest) override { return get(digest, true); }
+    Result<std::optional<std::string>> look(const ports::Sha256& digest) override { return get(digest, false); }
+
+  private:
+    Result<std::optional<std::string>> get(const ports::Sha256& digest, bool erase) {
+        const std::lock_guard lock(mutex_);
+        if (down) return Error{Errc::unavailable, "down", {}};
+        std::optional<std::string> out;
+        const auto found = kept_.find(digest);
+        if (found == kept_.end()) return out;
+        out = found->second;
+        if (erase) kept_.erase(found);
+        return out;
+    }
+    mutable std::mutex mutex_;
+    std::map<ports::Sha256, std::string> kept_;
 };
 
 // Takes connections over, writes `says` and gives them back; or refuses with `error`; or keeps them.

@@ -58,6 +58,7 @@ struct Setup {
     std::function<Result<std::shared_ptr<app::AuditExport>>(const std::string& after)> audit_export;
     std::shared_ptr<const ports::Crypto> crypto = openssl::make_crypto();
     std::size_t shards = 1;
+    Origins origins;
 };
 
 class EdgeFixture {
@@ -70,6 +71,7 @@ class EdgeFixture {
         EdgeServices s;
         s.snapshot = [this] { return snapshot_.load(); };
         s.tokens = tokens;
+        s.tickets = std::make_shared<app::Tickets>(kept_tickets, tokens, crypto, clock);
         s.crypto = crypto;
         s.clock = clock;
         s.log = log;
@@ -88,7 +90,7 @@ class EdgeFixture {
         std::vector<boost::asio::io_context*> ios;
         for (std::size_t i = 0; i < setup.shards; ++i) shards_.push_back(std::make_unique<Shard>());
         for (const auto& one : shards_) ios.push_back(&one->io);
-        auto started = Edge::start(ios, {"127.0.0.1", 0, "127.0.0.1", 0, setup.control_port, "boot", setup.timeouts}, std::move(s));
+        auto started = Edge::start(ios, {"127.0.0.1", 0, "127.0.0.1", 0, setup.control_port, "boot", setup.timeouts, setup.origins}, std::move(s));
         REQUIRE(started.ok());
         edge = *std::move(started);
         for (const auto& one : shards_) one->thread = std::thread([&io = one->io] { io.run(); });
@@ -119,6 +121,7 @@ class EdgeFixture {
 
     std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
     std::shared_ptr<CountedMetrics> metrics = std::make_shared<CountedMetrics>();
+    std::shared_ptr<MemoryTickets> kept_tickets = std::make_shared<MemoryTickets>();
     std::shared_ptr<MemoryLog> log = std::make_shared<MemoryLog>();
     std::shared_ptr<ScriptedDelivery> delivery = std::make_shared<ScriptedDelivery>();
     std::shared_ptr<app::Tokens> tokens;

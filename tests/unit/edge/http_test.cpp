@@ -74,13 +74,12 @@ TEST_CASE("methods that a resource does not know are told which it does") {
         CHECK(answer.what() == "405 method-not-allowed");
         return answer.header("Allow");
     };
-    CHECK(allowed("OPTIONS", "/v1/products/wiki/events") == "GET, HEAD, POST");
-    CHECK(allowed("DELETE", "/v1/products/wiki/events") == "GET, HEAD, POST");
-    CHECK(allowed("POST", "/v1/products/wiki/endpoints") == "GET, HEAD");
-    CHECK(allowed("PUT", "/v1/usage") == "GET, HEAD");
+    CHECK(allowed("DELETE", "/v1/products/wiki/events") == "GET, HEAD, POST, OPTIONS");
+    CHECK(allowed("POST", "/v1/products/wiki/endpoints") == "GET, HEAD, OPTIONS");
+    CHECK(allowed("PUT", "/v1/usage") == "GET, HEAD, OPTIONS");
     CHECK(allowed("GET", "/oauth/token") == "POST");
     CHECK(allowed("TRACE", "/v1/admin/regions") == "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS");
-    CHECK(allowed("FROBNICATE", "/v1/usage") == "GET, HEAD");
+    CHECK(allowed("FROBNICATE", "/v1/usage") == "GET, HEAD, OPTIONS");
 }
 
 TEST_CASE("100-continue is sent to who may go on, and not to who may not") {
@@ -96,6 +95,13 @@ TEST_CASE("100-continue is sent to who may go on, and not to who may not") {
     stranger.send(post(expect, "", "Bearer nonsense"));
     CHECK(stranger.receive().what() == "401 invalid-token");
     CHECK(stranger.ended());
+
+    for (const char* other : {"200-ok", "100-continue, later", "x"}) {
+        Client client(edge.edge->port());
+        client.send(post(std::string("Expect: ") + other + "\r\nContent-Length: 7\r\n", "", edge.bearer().second));
+        CHECK(client.receive().what() == "417 expectation-failed");
+        CHECK(client.ended());
+    }
 
     Client hasty(edge.edge->port());
     CHECK(hasty.ask(post(expect, "{\"n\":1}", edge.bearer().second)).status == 200);
@@ -206,13 +212,14 @@ TEST_CASE("malformed chunks are refused and nothing behind them is read as a req
 
 TEST_CASE("targets have one spelling") {
     EdgeFixture edge;
-    for (const char* target :
-         {"*", "http://edge/v1/usage", "//v1/usage", "/v1//usage", "/v1/usage/", "/v1/./usage", "/v1/x/../usage", "/v1/%2e%2e/usage", "/v1%2fusage",
-          "/v1/us%61ge%", "/v1/usage%00", "/v1/usage#x", "/v1\\usage", "/v1/usage?period=1&period=2", "/v1/usage?a=%zz", "/v1/\x80"}) {
+    for (const char* target : {"*", "http://elsewhere/v1/usage", "http://edge", "ftp://edge/v1/usage", "edge:443", "//v1/usage", "/v1//usage",
+                               "/v1/usage/", "/v1/./usage", "/v1/x/../usage", "/v1/%2e%2e/usage", "/v1%2fusage", "/v1/us%61ge%", "/v1/usage%00",
+                               "/v1/usage#x", "/v1\\usage", "/v1/usage?period=1&period=2", "/v1/usage?a=%zz", "/v1/\x80"}) {
         CAPTURE(target);
         CHECK(edge.ask({"GET", target, "", {edge.bearer()}}).what() == "400 bad-request");
     }
     CHECK(edge.ask({"GET", "/v1/us%61ge", "", {edge.bearer()}}).status == 200);
+    CHECK(edge.ask({"GET", "HTTP://Edge/v1/usage?period=2026-11", "", {edge.bearer()}}).status == 200);
     CHECK(edge.ask({"GET", "/v1/usage?peri%6fd=2026-11", "", {edge.bearer()}}).status == 200);
     const auto unknown = edge.ask({"GET", "/v1/usage?colour=red", "", {edge.bearer()}});
     CHECK(unknown.what() == "400 invalid-parameter");
@@ -228,6 +235,13 @@ TEST_CASE("limits answer with a problem document") {
     CHECK(long_head.ask("GET / HTTP/1.1\r\nHost: edge\r\nX: " + std::string(limits::request_header_max_bytes, 'x') + "\r\n\r\n").what() ==
           "431 header-too-large");
     CHECK(long_head.ended());
+    const auto fields = [&](std::size_t count) {
+        std::string head = "GET /nowhere HTTP/1.1\r\nHost: edge\r\n";
+        for (std::size_t i = 1; i < count; ++i) head += "x:\r\n";
+        return Client(edge.edge->port()).ask(head + "\r\n").what();
+    };
+    CHECK(fields(limits::request_headers_max) == "404 not-found");
+    CHECK(fields(limits::request_headers_max + 1) == "431 header-too-large");
 
     // Refused by what is announced, before it is sent.
     Client announced(edge.edge->port());
