@@ -1,4 +1,5 @@
-// A blocking HTTP/1.1 client on one kept-alive connection to loopback, for the threads that publish, pull and withdraw. Used by revocation_race.cc.
+// A blocking HTTP/1.1 client on one kept-alive connection to loopback, for the threads that publish, pull and withdraw. Used by revocation_race.cc
+// and tests/soak.
 #pragma once
 
 #include <arpa/inet.h>
@@ -55,7 +56,8 @@ class Http {
         ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
         ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
         std::string head(method);
-        head.append(" ").append(path).append(" HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ").append(token);
+        head.append(" ").append(path).append(" HTTP/1.1\r\nHost: 127.0.0.1");
+        if (!token.empty()) head.append("\r\nAuthorization: Bearer ").append(token);
         if (!type.empty()) head.append("\r\nContent-Type: ").append(type);
         head.append("\r\nContent-Length: ").append(std::to_string(body.size())).append("\r\n\r\n").append(body);
         if (!send_all(fd_, head)) return close();
