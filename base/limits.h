@@ -63,6 +63,15 @@ inline constexpr int subscriber_lag_max_ms = 600'000;    // behind the head for 
 inline constexpr int delivery_pause_max_ms = 30'000;     // streams wait so long for a node that may not deliver
 inline constexpr int until_settles_ms = 1'000;           // after `until`: what was accepted just before it is readable by then
 inline constexpr std::size_t views_max_per_shard = 4096;
+inline constexpr std::size_t catch_up_in_flight_max_bytes = 128 * 1024 * 1024;  // of the log, read for streams and not yet written; per node
+inline constexpr std::size_t pages_in_flight_max_bytes = 128 * 1024 * 1024;     // the same for pull pages
+inline constexpr std::size_t catch_up_batch_first_bytes = 64 * 1024;            // grows to catch_up_batch_max_bytes with who keeps up
+inline constexpr std::size_t catch_up_slice_max_events = 512;                   // decided before others have their turn
+inline constexpr std::size_t catch_up_slice_max_bytes = 256 * 1024;
+inline constexpr int catch_up_held_max_ms = 2'000;        // by a subscriber that does not read, while others wait
+inline constexpr std::size_t conflation_keys_max = 4096;  // of one pass
+inline constexpr std::size_t conflation_pass_max_bytes = 1024 * 1024;
+inline constexpr std::int64_t lag_events_max = 1'000'000'000;  // that a contract may allow
 
 // Policy
 inline constexpr std::size_t policy_document_max_bytes = 256 * 1024;

@@ -147,7 +147,7 @@ std::optional<std::size_t> Mapping::field(std::string_view pointer) const noexce
 
 Result<Mapping> parse_mapping(const json& document, std::uint32_t version) {
     static constexpr std::array required{"id", "source", "type"};
-    static const std::set<std::string_view> reserved{"specversion", "data", "data_base64", "datacontenttype", "cursor"};
+    static const std::set<std::string_view> reserved{"specversion", "data", "data_base64", "datacontenttype", "cursor", "conflated"};
     if (!document.is_object()) return bad("", "expected an object with attributes and fields");
     Mapping out;
     out.version = version;

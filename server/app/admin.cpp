@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/duration.h"
 #include "base/limits.h"
 #include "event/sealed.h"
 #include "metering/rating.h"
@@ -55,6 +56,36 @@ void check_decimal(Fields& price, const char* key, std::string& into, std::size_
     const auto point = into.find('.');
     if (!value || value->negative() || (point != std::string::npos && into.size() - point - 1 > decimals))
         price.fail(key, "expected a decimal string that is not negative, with at most " + std::to_string(decimals) + " decimals");
+}
+
+// {lag: {maxBytes?, maxEvents?, maxAge?, then}}
+Result<ports::LagLimits> lag_limits_of(const json& delivery) {
+    Fields outer(delivery, "/delivery");
+    const json* lag = outer.object("lag");
+    if (lag == nullptr) outer.fail("lag", "is required: {maxBytes, maxEvents, maxAge, then}");
+    if (auto error = outer.finish()) return *error;
+    Fields fields(*lag, "/delivery/lag");
+    ports::LagLimits out;
+    const auto number = [&](const char* key, std::uint64_t most) -> std::uint64_t {
+        const json* value = fields.any(key);
+        if (value == nullptr) return 0;
+        if (value->is_number_integer() && *value >= 1 && *value <= most) return value->get<std::uint64_t>();
+        fields.fail(key, "expected a whole number from 1 to " + std::to_string(most));
+        return 0;
+    };
+    out.max_bytes = number("maxBytes", limits::tape_max_bytes);
+    out.max_events = number("maxEvents", limits::lag_events_max);
+    if (const auto age = fields.optional_text("maxAge", 64); !age.empty()) {
+        out.max_age_ms = parse_duration_ms(age).value_or(0);
+        if (out.max_age_ms < 1000 || out.max_age_ms > limits::subscriber_lag_max_ms)
+            fields.fail("maxAge", "expected an ISO 8601 duration from PT1S to " + format_duration_ms(limits::subscriber_lag_max_ms));
+    }
+    const auto then = ports::parse_lag_then(fields.optional_text("then"));
+    if (!then) fields.fail("then", "expected wait, conflate or close");
+    if (out.max_bytes == 0 && out.max_events == 0 && out.max_age_ms == 0) fields.fail("", "expected one of maxBytes, maxEvents, maxAge at least");
+    if (auto error = fields.finish()) return *error;
+    out.then = *then;
+    return out;
 }
 
 }  // namespace
@@ -233,6 +264,11 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
         if (auto error = inner.finish()) return *error;
     } else {
         fields.fail("price", "is required: {currency, perEvent, perMb}");
+    }
+    if (const json* delivery = fields.object("delivery")) {
+        auto lag = lag_limits_of(*delivery);
+        if (!lag) return lag.error();
+        c.lag = *lag;
     }
     const auto snapshot = now();
     if (fields.ok() && snapshot->party(c.party) == nullptr) fields.fail("party", "no such party");

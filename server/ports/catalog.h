@@ -51,6 +51,15 @@ struct Price {
     std::string per_mb;     // per 1,000,000 bytes
 };
 
+// How far a stream may fall behind by its own slowness once it was at the head, and what is done then.
+struct LagLimits {
+    enum class Then : std::uint8_t { wait, conflate, close };
+    std::uint64_t max_bytes = 0, max_events = 0;  // 0: any number
+    std::int64_t max_age_ms = 0;                  // 0: any age
+    Then then = Then::wait;
+    bool operator==(const LagLimits&) const = default;
+};
+
 struct Contract {
     ContractNo no;
     std::string name;
@@ -63,6 +72,7 @@ struct Contract {
     UtcMillis valid_from{};
     UtcMillis valid_until{};  // value 0: open
     Price price;
+    std::optional<LagLimits> lag;
 };
 
 struct Client {

@@ -2,12 +2,15 @@
 
 #include <array>
 
+#include "base/duration.h"
+
 namespace licet::ports {
 namespace {
 
 using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kStates{"active", "suspended", "ended"};
+constexpr std::array<std::string_view, 3> kThens{"wait", "conflate", "close"};
 
 json time_or_null(UtcMillis at) { return at.value == 0 ? json() : json(format_rfc3339(at)); }
 
@@ -27,6 +30,25 @@ std::vector<std::string> list_of(const json& body, const char* key) {
     if (const auto at = body.find(key); at != body.end())
         for (const auto& item : *at) out.push_back(item.get<std::string>());
     return out;
+}
+
+json delivery_json(const Contract& contract) {
+    if (!contract.lag) return nullptr;
+    json lag{{"then", lag_then_name(contract.lag->then)}};
+    if (contract.lag->max_bytes != 0) lag["maxBytes"] = contract.lag->max_bytes;
+    if (contract.lag->max_events != 0) lag["maxEvents"] = contract.lag->max_events;
+    if (contract.lag->max_age_ms != 0) lag["maxAge"] = format_duration_ms(contract.lag->max_age_ms);
+    return {{"lag", std::move(lag)}};
+}
+
+std::optional<LagLimits> lag_of(const json& body) {
+    const auto delivery = body.find("delivery");
+    if (delivery == body.end() || !delivery->is_object() || !delivery->contains("lag")) return std::nullopt;
+    const json& lag = delivery->at("lag");
+    const auto number = [&](const char* key) { return lag.contains(key) && lag[key].is_number_unsigned() ? lag[key].get<std::uint64_t>() : 0; };
+    // What this build does not know how to do, it does not do to anyone.
+    return LagLimits{number("maxBytes"), number("maxEvents"), parse_duration_ms(text_of(lag, "maxAge")).value_or(0),
+                     parse_lag_then(text_of(lag, "then")).value_or(LagLimits::Then::wait)};
 }
 
 }  // namespace
@@ -58,7 +80,8 @@ json to_json(const Contract& c) {
             {"state", contract_state_name(c.state)},
             {"validFrom", time_or_null(c.valid_from)},
             {"validUntil", time_or_null(c.valid_until)},
-            {"price", {{"currency", c.price.currency}, {"perEvent", c.price.per_event}, {"perMb", c.price.per_mb}}}};
+            {"price", {{"currency", c.price.currency}, {"perEvent", c.price.per_event}, {"perMb", c.price.per_mb}}},
+            {"delivery", delivery_json(c)}};
 }
 
 json to_json(const Licence& l) {
@@ -78,6 +101,14 @@ std::string_view contract_state_name(ContractState state) noexcept { return kSta
 std::optional<ContractState> parse_contract_state(std::string_view name) noexcept {
     for (std::size_t i = 0; i < kStates.size(); ++i)
         if (kStates[i] == name) return static_cast<ContractState>(i);
+    return std::nullopt;
+}
+
+std::string_view lag_then_name(LagLimits::Then then) noexcept { return kThens[static_cast<std::size_t>(then)]; }
+
+std::optional<LagLimits::Then> parse_lag_then(std::string_view name) noexcept {
+    for (std::size_t i = 0; i < kThens.size(); ++i)
+        if (kThens[i] == name) return static_cast<LagLimits::Then>(i);
     return std::nullopt;
 }
 
@@ -103,6 +134,7 @@ Contract contract_from(const std::string& name, const json& body) {
     c.valid_until = time_of(body, "validUntil");
     const json price = body.value("price", json::object());
     c.price = {text_of(price, "currency"), text_of(price, "perEvent"), text_of(price, "perMb")};
+    c.lag = lag_of(body);
     return c;
 }
 

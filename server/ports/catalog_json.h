@@ -17,6 +17,8 @@ namespace licet::ports {
 
 [[nodiscard]] std::string_view contract_state_name(ContractState state) noexcept;
 [[nodiscard]] std::optional<ContractState> parse_contract_state(std::string_view name) noexcept;
+[[nodiscard]] std::string_view lag_then_name(LagLimits::Then then) noexcept;
+[[nodiscard]] std::optional<LagLimits::Then> parse_lag_then(std::string_view name) noexcept;
 
 // Of stored, already checked documents: what is missing stays empty.
 [[nodiscard]] Party party_from(const std::string& name, const nlohmann::json& body);

@@ -59,7 +59,7 @@ class PlainPseudonymiser final : public policy::Pseudonymiser {
 };
 
 struct EventText {
-    std::string license, jurisdiction, subject, classification, categories;
+    std::string license, jurisdiction, subject, classification, categories, partition_key;
     UtcMillis time{}, expiry{};
     std::string type = "test", source = "/test";
     std::string data;  // minified JSON, or base64 text
@@ -84,6 +84,7 @@ inline std::string make_record(const event::Mapping& mapping, const EventText& e
     draft.expiry = e.expiry;
     if (!e.subject.empty()) draft.subject = subject_key(e.subject);
     draft.license = e.license;
+    draft.partition_key = e.partition_key;
     draft.jurisdiction = e.jurisdiction;
     draft.classification = e.classification;
     draft.categories = e.categories;

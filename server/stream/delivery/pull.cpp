@@ -27,6 +27,7 @@ void Session::gather() {
         const bool over = request_.until.value != 0 && shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms;
         const bool wait = !full && !over && page_events_ == 0 && shard_.now_ns() < page_deadline_ns_;
         if (!wait) return write_page();
+        held_.clear();            // there is nothing to hold
         page_waiting_ = true;     // the next batch or the deadline goes on
         if (page_timer_) return;  // the deadline does not move
         page_timer_ = true;
@@ -39,34 +40,54 @@ void Session::gather() {
         });
         return;
     }
+    // A page that is refused more memory goes as it is; one without events needs none but a batch's.
+    Readers::Held more;
+    const std::size_t needed = own_->size() / limits::catch_up_batch_max_bytes + 1;
+    if (!held_.empty() && held_.size() < needed) {
+        more = shard_.readers().try_hold(Readers::Pool::pages, limits::catch_up_batch_max_bytes);
+        if (!more) return write_page();
+        held_.push_back(std::move(more));
+    }
     reading_ = true;
     ++page_reads_;
-    auto read = [self = shared_from_this(), position = view_->position(), from = next_] {
-        auto batch = self->shard_.read(position, from);
-        self->shard_.post([self, from, batch = std::move(batch)] {
+    auto read = [self = shared_from_this(), position = view_->position(), from = next_](const Readers::Held& held) {
+        auto batch = self->shard_.read(position, from, limits::catch_up_batch_max_bytes);
+        self->shard_.post([self, from, held, batch = std::move(batch)] {
             self->reading_ = false;
             if (self->ended_) return;
+            if (held) self->held_.push_back(held);
             if (!batch) {
                 self->started_ = false;
                 return self->refuse(batch.error());
             }
-            if (from == self->next_)
-                self->gathered(**batch);
-            else
-                self->gather();  // the page was begun anew meanwhile
+            if (from != self->next_) return self->gather();  // the page was begun anew meanwhile
+            self->batch_ = *batch;
+            self->gathered();
         });
     };
-    if (shard_.readers().submit(std::move(read))) return;
+    held_since_ns_ = shard_.now_ns();
+    const bool asked = held_.empty() ? shard_.readers().submit(view_.get(), Readers::Pool::pages, limits::catch_up_batch_max_bytes, std::move(read))
+                                     : shard_.readers().submit(view_.get(), [read] { read({}); });
+    if (asked) return;
+    reading_ = false;
     started_ = false;
     refuse({Errc::overloaded, "too many reads wait for the log", {}});
 }
 
-void Session::gathered(const ports::LogBatch& batch) {
-    const auto before = own_->totals(0, ~Offset{0}).events;
-    until_reached_ = view_->encode(batch, request_.format, *own_, request_.until, request_.limit - page_events_,
-                                   limits::pull_page_max_bytes - std::min<std::size_t>(own_->size(), limits::pull_page_max_bytes));
-    page_events_ += own_->totals(0, ~Offset{0}).events - before;
+// A slice of what was read; others have their turn before the next.
+void Session::gathered() {
+    if (ended_ || page_done_ || !batch_) return gather();
+    const Offset before = own_->head();
+    const auto counted = own_->totals(0, ~Offset{0}).events;
+    until_reached_ =
+        view_->encode(*batch_, request_.format, *own_, request_.until,
+                      {request_.limit - page_events_, limits::pull_page_max_bytes - std::min<std::size_t>(own_->size(), limits::pull_page_max_bytes),
+                       limits::catch_up_slice_max_events});
+    page_events_ += own_->totals(0, ~Offset{0}).events - counted;
     next_ = own_->head();
+    const bool full = page_events_ >= request_.limit || own_->size() >= limits::pull_page_max_bytes || until_reached_;
+    if (!full && next_ > before && next_ < batch_->next) return shard_.later(view_.get(), [self = shared_from_this()] { self->gathered(); });
+    batch_.reset();
     gather();
 }
 

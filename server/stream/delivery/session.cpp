@@ -35,7 +35,8 @@ void Session::advance() {
         }
         return;
     }
-    write();
+    if (live_) return write();
+    if (!blocked_ && !reading_) queue_turn();
 }
 
 // How far may be written now: what the meter allows, and in any case to the end of a frame that was begun.
@@ -152,6 +153,7 @@ void Session::next() {
         // The page is out: the connection takes the next request.
         if (!request_.keep_alive) return linger();
         ended_ = true;
+        release();
         shard_.forget(shared_from_this());
         handback_(std::move(connection_), std::nullopt);
         return;
@@ -161,54 +163,10 @@ void Session::next() {
     if (live_) {  // at the head: the next event wakes us
         at_head_ = true;
         behind_since_ns_ = 0;
+        overrun_ = conflating_ = false;
         return;
     }
-    if (reading_) return;
-    if (request_.until.value == 0) {
-        Tape& live = view_->live(request_.format, shard_.services().log->bounds(view_->position()).end);
-        if (next_ > live.head()) return;  // another shard was faster: wait for this one
-        const auto place = next_ >= live.begin() ? live.position_of(next_) : 0;
-        // Not where it would stand before a frame that time has overtaken: the log is decided anew.
-        const auto now = shard_.services().clock->utc_now().value;
-        if (next_ >= live.begin() && (place == live.end() || live.fresh_until(place, place + 1, now) > place)) {
-            at_ = place;
-            live_ = true;
-            own_.reset();
-            return write();
-        }
-    } else if (next_ >= shard_.services().log->bounds(view_->position()).end) {
-        if (shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms) finish(CloseCode::normal, "until");
-        return;
-    }
-    read_log();
-}
-
-void Session::read_log() {
-    reading_ = true;
-    auto read = [self = shared_from_this(), position = view_->position(), from = next_] {
-        auto batch = self->shard_.read(position, from);
-        self->shard_.post([self, batch = std::move(batch)] {
-            self->reading_ = false;
-            if (self->ended_ || self->leaving_) return;
-            if (!batch && batch.error().code == Errc::gone) return self->finish(CloseCode::cursor_gone, "what comes next is no longer kept");
-            if (!batch && batch.error().code == Errc::unavailable) return self->finish(CloseCode::try_again_later, "keys cannot be reached");
-            if (!batch) return self->finish(CloseCode::internal, "the log cannot be read");
-            self->took(**batch);
-        });
-    };
-    if (!shard_.readers().submit(std::move(read))) {
-        reading_ = false;
-        finish(CloseCode::try_again_later, "too many reads wait for the log");
-    }
-}
-
-void Session::took(const ports::LogBatch& batch) {
-    // Decided now, under the view as it is now: a change while the read was under way is respected.
-    if (own_->end() != at_) return;  // a frame under way is still being written: read again after it
-    own_ = std::make_unique<Tape>(next_);
-    at_ = 0;
-    until_reached_ = view_->encode(batch, request_.format, *own_, request_.until, SIZE_MAX, SIZE_MAX);
-    write();
+    catch_up();
 }
 
 }  // namespace licet::stream

@@ -10,9 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
+#include "server/stream/delivery/conflation.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/frames.h"
 #include "server/stream/delivery/meters.h"
+#include "server/stream/delivery/readers.h"
 #include "server/stream/delivery/view.h"
 #include "server/stream/delivery/websocket_reader.h"
 
@@ -43,8 +46,10 @@ class Session : public std::enable_shared_from_this<Session> {
     [[nodiscard]] UtcMillis ends_at() const noexcept { return ends_at_; }
     void ends_at(UtcMillis moment) noexcept { ends_at_ = moment; }
 
-    // Before the live tape drops bytes below `start`, or is restarted: leaves it, taking the rest of the frame under way along.
+    // Before the live tape is restarted: leaves it, taking the rest of the frame under way along.
     void leave_live();
+    // The same before it drops what the session has not written.
+    void overrun();
     // The consent of a subject changed. False: the session was caught inside a frame that names the subject and is gone.
     bool on_subject(std::uint64_t subject);
     // All that was encoded is void. False as above.
@@ -83,8 +88,23 @@ class Session : public std::enable_shared_from_this<Session> {
     void wait_for_room();
     void wrote(std::uint64_t from);  // accounts for bytes [from, at_)
     void next();                     // the tape is written: live tape, log, or wait
+
+    // Catching up.
+    void catch_up();
+    void drop_tape();
+    void release();
+    void conflate_again();
+    void queue_turn();
+    void turn();
     void read_log();
-    void took(const ports::LogBatch& batch);
+    void took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Readers::Held held);
+    void decide_some();
+    void begin_pass();
+    void gather_pass();
+    void give_way(std::int64_t now_ns);
+    void look_at_lag();
+    [[nodiscard]] bool too_far_behind(const ports::LagLimits& lag);
+
     void listen();  // streams: for the peer's close and control frames
     void on_readable();
     void on_message(const WebsocketReader::Message& message);
@@ -101,7 +121,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
     // Pull pages.
     void gather();
-    void gathered(const ports::LogBatch& batch);
+    void gathered();
     void write_page();
     bool begin_page_anew();  // false: too late, the connection is gone
 
@@ -128,6 +148,17 @@ class Session : public std::enable_shared_from_this<Session> {
     Offset next_ = 0;                          // first offset not accounted for: all below was written or withheld
     Offset metered_ = 0;                       // where the next delivered range starts
     Offset sendable_from_ = 0, sendable_ = 0;  // what the meter allowed when last asked
+
+    // What was read of the log and is not all decided; with `conflated_`, a pass of its latest events.
+    std::shared_ptr<const ports::LogBatch> batch_;
+    std::vector<Readers::Held> held_;  // for it and the tape of its own
+    std::int64_t held_since_ns_ = 0;   // pull: asked for since
+    std::size_t read_bytes_ = limits::catch_up_batch_first_bytes;
+    std::unique_ptr<Conflation> pass_;    // being gathered
+    std::unique_ptr<Skipped> conflated_;  // what is left out of batch_
+    bool conflating_ = false;             // the next read begins a pass
+    bool overrun_ = false;                // the live tape has dropped what comes next
+    bool turn_queued_ = false;
 
     std::string control_;  // pings, pongs, heartbeats: written between frames
     WebsocketReader websocket_;

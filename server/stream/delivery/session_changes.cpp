@@ -25,6 +25,7 @@ void Session::keep_frame_only() {
     at_ = 0;
     live_ = false;
     until_reached_ = false;
+    conflate_again();
 }
 
 void Session::leave_live() {
@@ -53,12 +54,14 @@ bool Session::begin_page_anew() {
     page_events_ = 0;
     page_reads_ = 0;
     page_done_ = page_waiting_ = until_reached_ = false;
+    release();
     shard_.post([self = shared_from_this()] { self->gather(); });
     return true;
 }
 
 bool Session::on_subject(std::uint64_t subject) {
     if (!started_ || ended_) return true;
+    conflate_again();
     Tape& t = tape();
     if (!t.names(subject, at_)) return true;
     if (pull()) return begin_page_anew();
@@ -72,6 +75,7 @@ bool Session::on_subject(std::uint64_t subject) {
 }
 
 bool Session::on_new_generation(std::shared_ptr<View> view) {
+    conflate_again();
     if (started_ && !ended_) {
         const bool no_event = !live_ && own_->next_event(at_) == own_->head();  // a response head is of no generation
         if (pull()) {

@@ -127,10 +127,16 @@ void Session::tick(std::int64_t now_ns) {
     if (!ending_)
         if (const auto why = due_to_end(now_ns)) return finish(why->code, why->reason);
     if (pull()) {
+        if (reading_ && held_.empty() && now_ns - held_since_ns_ > limits::pull_wait_max_ms * kMsNs) {
+            started_ = false;
+            return refuse({Errc::overloaded, "too many pages are being read", {}});
+        }
         if (request_.until.value != 0) advance();  // it may have passed
         return;
     }
     if (request_.until.value != 0 && !reading_ && own_ && at_ == own_->end()) next();
+    look_at_lag();
+    if (!ended_ && blocked_) give_way(now_ns);
     if (ended_ || blocked_ || !control_.empty() || now_ns - wrote_ns_ < limits::heartbeat_interval_ms * kMsNs) return;
     if (is_websocket(request_.format))
         append_websocket_ping(control_);
@@ -196,6 +202,7 @@ void Session::abort() {
 void Session::refuse(Error error) {
     if (ended_) return;
     ended_ = true;
+    release();
     shard_.forget(shared_from_this());
     if (started_) {
         connection_->abort();
@@ -207,6 +214,7 @@ void Session::refuse(Error error) {
 void Session::gone() {
     if (ended_) return;
     ended_ = true;
+    release();
     shard_.forget(shared_from_this());
     boost::system::error_code ignored;
     connection_->socket().cancel(ignored);

@@ -49,7 +49,7 @@ void Session::place() {
                     self->load_meter();
                 });
             };
-            if (!shard_.readers().submit(std::move(seek))) refuse({Errc::overloaded, "too many reads wait for the log", {}});
+            if (!shard_.readers().submit(view_.get(), std::move(seek))) refuse({Errc::overloaded, "too many reads wait for the log", {}});
             return;
         }
     }
@@ -68,7 +68,7 @@ void Session::load_meter() {
             self->metered();
         });
     };
-    if (!shard_.readers().submit(std::move(load))) refuse({Errc::overloaded, "too many reads wait for the ledger", {}});
+    if (!shard_.readers().submit(view_.get(), std::move(load))) refuse({Errc::overloaded, "too many reads wait for the ledger", {}});
 }
 
 void Session::metered() {
@@ -93,7 +93,7 @@ void Session::settle_suspense(Offset received, std::function<void()> then) {
         for (std::size_t i = 1; i < pieces.size(); ++i) m.suspense.add(pieces[i].from, pieces[i].to);
     });
     auto read = [self = shared_from_this(), piece, received, then = std::move(then)]() mutable {
-        auto batch = self->shard_.read({self->request_.product, {0}}, piece.from);
+        auto batch = self->shard_.read({self->request_.product, {0}}, piece.from, limits::catch_up_batch_max_bytes);
         self->shard_.post([self, piece, received, then = std::move(then), batch = std::move(batch)]() mutable {
             const auto put_back = [&](Offset from) {
                 if (from < piece.to) self->meter_->with([&](Meter& m) { m.suspense.add(from, piece.to); });
@@ -114,7 +114,7 @@ void Session::settle_suspense(Offset received, std::function<void()> then) {
             self->settle_suspense(received, std::move(then));
         });
     };
-    if (shard_.readers().submit(std::move(read))) return;
+    if (shard_.readers().submit(view_.get(), std::move(read))) return;
     meter_->with([&](Meter& m) { m.suspense.add(piece.from, piece.to); });
     refuse({Errc::overloaded, "too many reads wait for the log", {}});
 }

@@ -1,5 +1,6 @@
 #include "server/stream/delivery/shard.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -57,6 +58,7 @@ void Shard::tick() {
     const auto ns = now_ns();
     retry_journal();
     release();
+    note_ends(ns);
     wake();  // whoever was to make the intent durable may have left
     const auto all = std::vector(sessions_.begin(), sessions_.end());
     for (const auto& session : all) {
@@ -64,6 +66,48 @@ void Shard::tick() {
         if (!in_force(session->request().contract, now)) session->expire(CloseCode::policy_violation, kNotInForce);
         session->tick(ns);
     }
+}
+
+// A pause of the node is not counted against anyone.
+void Shard::note_ends(std::int64_t now_ns) {
+    if (!delivering()) return ends_.clear();
+    constexpr std::int64_t kKeptNs = limits::subscriber_lag_max_ms * std::int64_t{1'000'000};
+    for (const auto& [key, view] : views_) {
+        auto& ends = ends_[view->position()];
+        const Offset end = services_.log->bounds(view->position()).end;
+        if (ends.empty() || ends.back().first != end) ends.emplace_back(end, now_ns);
+        while (ends.size() > 1 && now_ns - ends[1].second > kKeptNs) ends.pop_front();
+    }
+    std::erase_if(ends_, [&](const auto& one) {
+        const auto view = views_.lower_bound({one.first.product, {}});
+        return view == views_.end() || view->first.first != one.first.product;
+    });
+}
+
+std::int64_t Shard::age_ms(ports::LogPosition position, Offset offset) const {
+    const auto at = ends_.find(position);
+    if (at == ends_.end()) return 0;
+    const auto seen = std::upper_bound(at->second.begin(), at->second.end(), offset, [](Offset o, const auto& end) { return o < end.first; });
+    return seen == at->second.end() ? 0 : (now_ns() - seen->second) / 1'000'000;
+}
+
+const ports::LagLimits* Shard::lag_limits(ContractNo no) const {
+    const auto* contract = snapshot_->contract(no);
+    return contract == nullptr || !contract->lag ? nullptr : &*contract->lag;
+}
+
+void Shard::later(const void* of, std::function<void()> work) {
+    later_.push(of, std::move(work));
+    if (std::exchange(later_posted_, true)) return;
+    post([this] { run_later(); });
+}
+
+// One at a time: what was posted meanwhile comes before the next.
+void Shard::run_later() {
+    const auto work = later_.pop();
+    later_posted_ = !later_.empty();
+    if (later_posted_) post([this] { run_later(); });
+    work();
 }
 
 UtcMillis Shard::ends_at(const ReadRequest& request) const {
@@ -195,7 +239,7 @@ void Shard::trim(View& view) {
         if (tape == nullptr || tape->size() <= limits::tape_max_bytes) continue;
         const std::uint64_t start = tape->trimmed_start(limits::tape_max_bytes);
         for (const auto& session : view.roster.all())
-            if (session->request().format == format && session->on_live() && session->position() < start) session->leave_live();
+            if (session->request().format == format && session->on_live() && session->position() < start) session->overrun();
         tape->trim(limits::tape_max_bytes);
     }
 }
@@ -325,8 +369,8 @@ void Shard::restart(const std::shared_ptr<View>& view, WireFormat format) {
     has_news(view);
 }
 
-Result<std::shared_ptr<const ports::LogBatch>> Shard::read(ports::LogPosition position, Offset from) const {
-    auto batch = services_.log->read(position, from, limits::catch_up_batch_max_events, limits::catch_up_batch_max_bytes);
+Result<std::shared_ptr<const ports::LogBatch>> Shard::read(ports::LogPosition position, Offset from, std::size_t most_bytes) const {
+    auto batch = services_.log->read(position, from, limits::catch_up_batch_max_events, most_bytes);
     if (!batch) return batch;
     if (auto loaded = app::load_keys(services_.subject_keys.get(), **batch); !loaded) return loaded.error();
     return batch;

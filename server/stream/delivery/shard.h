@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/fair_queue.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/meters.h"
 #include "server/stream/delivery/readers.h"
@@ -39,6 +41,8 @@ class Shard {
     void post(Work&& work) {
         boost::asio::post(io_, std::forward<Work>(work));
     }
+    // In the turn of `of`, between whatever else the shard has to do: for work that can wait and is much.
+    void later(const void* of, std::function<void()> work);
     // On this thread, once; never after the shard's io_context has stopped.
     template <class Work>
     void after(int ms, Work&& work) {
@@ -51,7 +55,7 @@ class Shard {
     [[nodiscard]] Meters& meters() noexcept { return meters_; }
     [[nodiscard]] Readers& readers() noexcept { return readers_; }
     // On a reader's thread: a piece of the log, and here the keys of what is encrypted in it. Errors: as the log's; unavailable when keys are not.
-    [[nodiscard]] Result<std::shared_ptr<const ports::LogBatch>> read(ports::LogPosition position, Offset from) const;
+    [[nodiscard]] Result<std::shared_ptr<const ports::LogBatch>> read(ports::LogPosition position, Offset from, std::size_t most_bytes) const;
     [[nodiscard]] bool delivering() const noexcept { return gate_.open(opened_) && !journal_refused_; }
     // Before each write of events. Who is told no is called again when it may be yes.
     [[nodiscard]] bool may_write(UtcMillis now) noexcept {
@@ -71,6 +75,10 @@ class Shard {
     void forget(const std::shared_ptr<Session>& session);
     // From when on the request gives no right to anything, whatever the event: the end of its token or contract.
     [[nodiscard]] UtcMillis ends_at(const ReadRequest& request) const;
+    // What a contract says about streams that fall behind; null: nothing.
+    [[nodiscard]] const ports::LagLimits* lag_limits(ContractNo contract) const;
+    // How long ago the event at an offset was accepted, at least; to about a second.
+    [[nodiscard]] std::int64_t age_ms(ports::LogPosition position, Offset offset) const;
     // Journals delivered ranges, merged for limits::delivered_record_interval_ms.
     void delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals);
     void journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter);
@@ -84,6 +92,8 @@ class Shard {
     void start_ticking();
     void tick();
     void time_is_up();
+    void note_ends(std::int64_t now_ns);
+    void run_later();
     void set_ending(const std::shared_ptr<Session>& session);
     void journal_refused();
     void retry_journal();
@@ -111,6 +121,9 @@ class Shard {
     std::unordered_set<std::shared_ptr<Session>> sessions_;
     std::set<std::pair<std::int64_t, Session*>> endings_;  // when time ends each, in order
     std::set<std::shared_ptr<Session>> awaiting_intent_;
+    FairQueue<const void*, std::function<void()>> later_;
+    bool later_posted_ = false;
+    std::map<ports::LogPosition, std::deque<std::pair<Offset, std::int64_t>>> ends_;  // of the log, as of each tick that found it moved
     std::map<ports::UsageOf, std::vector<ports::UsageRecord>> pending_;
     boost::asio::steady_timer journal_timer_, tick_timer_, ending_timer_;
     bool journal_timer_set_ = false;

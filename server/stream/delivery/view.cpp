@@ -78,19 +78,43 @@ void View::compare(const ports::LogEntry& entry, const std::optional<Encoded>& e
     }
 }
 
-bool View::encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, std::size_t most_events, std::size_t most_bytes) {
-    std::size_t events = 0;
+namespace {
+
+auto from_offset(const ports::LogBatch& batch, Offset from) {
+    return std::lower_bound(batch.entries.begin(), batch.entries.end(), from, [](const ports::LogEntry& e, Offset o) { return e.offset < o; });
+}
+
+}  // namespace
+
+bool View::encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, const Enough& enough, const Skipped* skipped) {
+    std::size_t delivered = 0, decided = 0;
     const std::uint64_t start = into.end();
-    for (const auto& entry : batch.entries) {
-        if (entry.offset < into.head()) continue;
-        if (until.value != 0 && entry.appended_at >= until) return true;
-        if (events >= most_events || into.end() - start >= most_bytes) return false;
-        const auto encoded = decide(entry);
+    for (auto entry = from_offset(batch, into.head()); entry != batch.entries.end(); ++entry) {
+        if (until.value != 0 && entry->appended_at >= until) return true;
+        if (delivered >= enough.delivered || into.end() - start >= enough.bytes || decided++ >= enough.decided) return false;
+        if (skipped != nullptr)
+            if (const auto some = skipped->find(entry->offset); some != skipped->end()) standing_for_ = some->second;
+        const auto encoded = decide(*entry);
+        standing_for_ = 0;
         if (key_missing_) return false;
-        put(entry, encoded, format, into);
-        events += encoded.has_value();
+        put(*entry, encoded, format, into);
+        delivered += encoded.has_value();
     }
+    into.advance(std::max(into.head(), batch.next));
     return false;
+}
+
+void View::conflate(const ports::LogBatch& batch, Conflation& into, std::size_t most) {
+    for (auto entry = from_offset(batch, into.head()); entry != batch.entries.end(); ++entry) {
+        if (into.full() || most-- == 0) return;
+        const auto encoded = decide(*entry);
+        if (key_missing_) return;
+        if (encoded)
+            into.keep(*entry, event::StoredEvent::parse(entry->record)->partition_key());
+        else
+            into.advance(entry->offset + 1);
+    }
+    into.advance(std::max(into.head(), batch.next));
 }
 
 View::Counted View::count(const ports::LogBatch& batch, Offset from, Offset to) {
@@ -127,6 +151,7 @@ std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     bool sure = seal_cursor(*tools_.siv, {position_.product, position_.partition, stream_epoch_, entry.offset + 1}, cursor_.data());
     json_.append(cursor_.data(), kCursorText);
     json_ += '"';
+    if (standing_for_ > 0) json_ += ",\"conflated\":" + std::to_string(standing_for_);
     std::uint64_t billed = 0;
     if (event->data_kind() != event::DataKind::none) {
         json_ += event->data_kind() == event::DataKind::json ? ",\"data\":" : ",\"data_base64\":";

@@ -12,6 +12,7 @@
 #include "server/ports/crypto.h"
 #include "server/ports/event_log.h"
 #include "server/ports/metrics.h"
+#include "server/stream/delivery/conflation.h"
 #include "server/stream/delivery/deflate.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/protobuf.h"
@@ -51,10 +52,16 @@ class View {
 
     // Appends a batch to the live tapes there are. False: the key of an encrypted event is not here, and the tapes lack that event: start them anew.
     [[nodiscard]] bool append_live(const ports::LogBatch& batch);
-    // Decides and encodes entries from `from` on into a tape of the caller's; stops before an entry accepted at or after `until` (0: never), after
-    // `most_events` delivered or `most_bytes` of frames, and before one whose key is not here (any more). Returns whether it stopped at `until`. The
-    // tape's head says how far it came.
-    bool encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, std::size_t most_events, std::size_t most_bytes);
+    // Decides and encodes entries from `into.head()` on into a tape of the caller's; stops before an entry accepted at or after `until` (0: never),
+    // when it is enough, and before one whose key is not here (any more). Returns whether it stopped at `until`. The tape's head says how far it
+    // came. `skipped`: of a conflated batch; events say how many they stand for.
+    struct Enough {
+        std::size_t delivered = SIZE_MAX, bytes = SIZE_MAX, decided = SIZE_MAX;  // bytes of frames
+    };
+    bool encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, const Enough& enough, const Skipped* skipped = nullptr);
+    // Keeps what would be delivered of a batch, from `into.head()` on, at most so many entries; stops when it is full, and before an entry whose key
+    // is not here.
+    void conflate(const ports::LogBatch& batch, Conflation& into, std::size_t most);
 
     // Shadows decide what the live tapes get, too, and only count. One for each that contracts of this view have.
     void add_shadow(const app::Rights& rights);
@@ -96,7 +103,8 @@ class View {
     std::map<std::string, Shadow> shadows_;  // by Rights::key()
     policy::Reason reason_{};                // of the event just decided
     std::string shadow_data_;
-    bool key_missing_ = false;  // the event just decided is encrypted under a key that must be fetched first
+    std::uint32_t standing_for_ = 0;  // earlier events of its key, in the event to decide next
+    bool key_missing_ = false;        // the event just decided is encrypted under a key that must be fetched first
     app::OpenedData opened_;
     std::array<std::optional<Tape>, kStreamFormats.size()> live_;
     std::string json_, frame_, packed_;

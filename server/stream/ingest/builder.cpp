@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 2> kPermitting{"license", "jurisdiction"}
 constexpr std::array<std::string_view, 7> kOrdered{"id", "source", "type", "subject", "time", "datacontenttype", "dataschema"};
 
 // Members of a delivered event that are not attributes: an attribute of such a name would occur twice.
-constexpr std::array<std::string_view, 3> kReserved{"specversion", "data", "cursor"};
+constexpr std::array<std::string_view, 4> kReserved{"specversion", "data", "cursor", "conflated"};
 
 template <std::size_t N>
 bool among(const std::array<std::string_view, N>& names, std::string_view name) {

@@ -108,12 +108,32 @@ TEST_CASE("admin: contracts") {
     CHECK(at("price", {{"currency", "EUR"}, {"perEvent", "1"}, {"perMb", "0.123456789"}}) == "/price/perMb");
     CHECK(at("price", {{"currency", "EUR"}, {"perEvent", 0.5}, {"perMb", "1"}}) == "/price/perEvent");
     CHECK(at("price", {{"currency", "EUR"}, {"perEvent", "1"}, {"perMb", "1"}, {"perGb", "1"}}) == "/price/perGb");
+    const auto lag = [&](json value) { return at("delivery", {{"lag", std::move(value)}}); };
+    CHECK(at("delivery", "fast") == "/delivery");
+    CHECK(at("delivery", json::object()) == "/delivery/lag");
+    CHECK(at("delivery", {{"lag", {{"maxEvents", 1}, {"then", "wait"}}}, {"qos", 1}}) == "/delivery/qos");
+    CHECK(lag({{"maxEvents", 1}}) == "/delivery/lag/then");
+    CHECK(lag({{"maxEvents", 1}, {"then", "drop"}}) == "/delivery/lag/then");
+    CHECK(lag({{"then", "close"}}) == "/delivery/lag");
+    CHECK(lag({{"maxAge", "30s"}, {"then", "close"}}) == "/delivery/lag/maxAge");
+    CHECK(lag({{"maxAge", "PT0.999S"}, {"then", "close"}}) == "/delivery/lag/maxAge");
+    CHECK(lag({{"maxAge", "PT10M1S"}, {"then", "close"}}) == "/delivery/lag/maxAge");
+    for (const json& number : {json(0), json(-1), json(1.5), json("1"), json(8 * 1024 * 1024 + 1)})
+        CHECK(lag({{"maxBytes", number}, {"then", "close"}}) == "/delivery/lag/maxBytes");
+    CHECK(lag({{"maxEvents", 1'000'000'001}, {"then", "close"}}) == "/delivery/lag/maxEvents");
+    CHECK(lag({{"maxSeconds", 1}, {"maxEvents", 1}, {"then", "close"}}) == "/delivery/lag/maxSeconds");
     auto backwards = with(with(Desk::contract(), "validFrom", "2026-02-01T00:00:00Z"), "validUntil", "2026-01-01T00:00:00Z");
     CHECK(Desk::refused(d.admin->put_contract(kActor, "c", backwards)) == "/validUntil");
     const auto stored = Desk::done(d.admin->get_contract("lab-wiki"));
     CHECK(stored["state"] == "active");
     CHECK(stored["pseudonymScope"] == "contract");
     CHECK(stored["price"]["perEvent"] == "0.0005");
+    CHECK(stored["delivery"] == nullptr);
+    const json asked{{"lag", {{"maxBytes", 1000}, {"maxAge", "PT1M30.5S"}, {"then", "conflate"}}}};
+    const json said{{"lag", {{"maxBytes", 1000}, {"maxAge", "PT90.5S"}, {"then", "conflate"}}}};
+    CHECK(Desk::done(d.admin->put_contract(kActor, "lab-wiki", with(Desk::contract(), "delivery", asked)))["delivery"] == said);
+    CHECK(d.catalog->held.contracts.back().lag == ports::LagLimits{1000, 0, 90'500, ports::LagLimits::Then::conflate});
+    CHECK(ports::contract_from("c", ports::to_json(d.catalog->held.contracts.back())).lag == d.catalog->held.contracts.back().lag);
 }
 
 TEST_CASE("admin: a client's secret is shown once and never kept") {

@@ -71,6 +71,7 @@ void Peer::add_event(std::string_view text, std::string cursor, std::uint64_t be
     Event e;
     e.n = event.at("data").at("n");
     e.who = event.at("data").at("who");
+    e.conflated = event.value("conflated", 0u);
     e.cursor = event.at("cursor");
     if (!cursor.empty()) CHECK(cursor == e.cursor);
     const auto data = text.find(",\"data\":");
@@ -184,7 +185,8 @@ bool Peer::parse_page() {
         } else {
             for (const auto& event : json::parse(text)) {
                 const auto one = event.dump();
-                events_.push_back({event.at("data").at("n"), event.at("data").at("who"), event.at("cursor"), event.at("data").dump().size(), 0, 0});
+                events_.push_back(
+                    {event.at("data").at("n"), event.at("data").at("who"), event.at("cursor"), event.at("data").dump().size(), 0, 0, 0});
             }
         }
         page_left_ -= end + 1 - parsed_;
@@ -350,6 +352,7 @@ Offset Node::append(std::size_t count, const std::string& who, std::size_t paddi
         text.license = "CC0-1.0";
         text.jurisdiction = "DE";
         text.subject = who;
+        text.partition_key = partition_key;
         text.expiry = {expiry};
         text.data = R"({"n":)" + std::to_string(next_++) + R"(,"who":")" + who + R"(","mail":"someone@example.org","pad":")" +
                     std::string(padding, 'x') + "\"}";
@@ -362,6 +365,12 @@ Offset Node::append(std::size_t count, const std::string& who, std::size_t paddi
     if (before_append) before_append();
     REQUIRE(log->append({kProduct, {0}}, std::move(items), {}).ok());
     return first;
+}
+
+void Node::limit_lag(ports::LagLimits lag) {
+    for (auto& contract : configuration.contracts) contract.lag = lag;
+    rebuild();
+    apply_all(false);
 }
 
 void Node::consent(const std::string& who, bool given) {

@@ -25,6 +25,7 @@ struct Event {
     std::uint64_t n = 0;  // its offset
     std::string who, cursor;
     std::uint64_t data_bytes = 0;
+    std::uint64_t conflated = 0;       // earlier events it stands for
     std::uint64_t begin = 0, end = 0;  // of its frame, in wire bytes: `end` is one past its last one
 };
 
@@ -147,6 +148,9 @@ class Node {
     std::atomic<bool> hold_ranges{false};  // the ledger does not answer while true
     std::atomic<int> ranges_asked{0};
     const std::shared_ptr<ports::Lease> lease = std::make_shared<ports::Lease>();
+    std::string partition_key;  // of what is appended
+    // What contracts say about who falls behind, for streams and events from now on.
+    void limit_lag(ports::LagLimits lag);
     std::int64_t expiry = 0;                  // `expirytime` of what is appended; 0: none
     std::optional<UtcMillis> consents_until;  // what the next change of a subject says of it
 

@@ -1,0 +1,154 @@
+// How a session gets from the log to the live tape: in batches, decided a slice at a time in turn with everyone else who catches up; conflated where
+// its contract has it so.
+#include <algorithm>
+
+#include "base/limits.h"
+#include "server/stream/delivery/session.h"
+#include "server/stream/delivery/shard.h"
+
+namespace licet::stream {
+
+// The tape of its own is written to its end.
+void Session::catch_up() {
+    if (reading_ || turn_queued_) return;
+    if (request_.until.value != 0) {
+        if (next_ >= shard_.services().log->bounds(view_->position()).end) {
+            drop_tape();
+            if (shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms) finish(CloseCode::normal, "until");
+            return;
+        }
+    } else if (!conflating_ && !conflated_) {
+        Tape& live = view_->live(request_.format, shard_.services().log->bounds(view_->position()).end);
+        if (next_ > live.head()) return drop_tape();  // another shard was faster: wait for this one
+        const auto place = next_ >= live.begin() ? live.position_of(next_) : 0;
+        // Not where it would stand before a frame that time has overtaken: the log is decided anew.
+        const auto now = shard_.services().clock->utc_now().value;
+        if (next_ >= live.begin() && (place == live.end() || live.fresh_until(place, place + 1, now) > place)) {
+            drop_tape();
+            at_ = place;
+            live_ = true;
+            own_.reset();
+            return write();
+        }
+    }
+    if (batch_) return queue_turn();
+    read_log();
+}
+
+// Of no further use: what was read is let go, too.
+void Session::drop_tape() {
+    own_ = std::make_unique<Tape>(next_);
+    at_ = 0;
+    release();
+}
+
+void Session::release() {
+    conflating_ = conflating_ || conflated_ || pass_ != nullptr;
+    pass_.reset();
+    conflated_.reset();
+    batch_.reset();
+    held_.clear();
+}
+
+// What is left out depends on what comes after it: a change of rights may bring it back.
+void Session::conflate_again() {
+    if (pass_ || conflated_) release();
+}
+
+// Nothing that catches up is done at once: live tapes go first, and views have their turns.
+void Session::queue_turn() {
+    if (turn_queued_) return;
+    turn_queued_ = true;
+    shard_.later(view_.get(), [self = shared_from_this()] { self->turn(); });
+}
+
+void Session::turn() {
+    turn_queued_ = false;
+    if (ended_ || (pull() && !page_done_)) return;
+    const bool idle = !live_ && !pull() && !blocked_ && !leaving_ && !ending_ && at_ == own_->end();
+    if (idle && batch_) decide_some();
+    write();
+}
+
+void Session::read_log() {
+    reading_ = true;
+    const bool goes_on = pass_ != nullptr;  // with what it holds
+    if (!goes_on) drop_tape();
+    if (conflating_ && !goes_on) begin_pass();
+    const Offset from = pass_ ? pass_->head() : next_;
+    auto read = [self = shared_from_this(), position = view_->position(), from, most = read_bytes_](Readers::Held held) {
+        auto batch = self->shard_.read(position, from, most);
+        self->shard_.post([self, from, held = std::move(held), batch = std::move(batch)] {
+            self->reading_ = false;
+            if (self->ended_ || self->leaving_) return;
+            if (!batch && batch.error().code == Errc::gone) return self->finish(CloseCode::cursor_gone, "what comes next is no longer kept");
+            if (!batch && batch.error().code == Errc::unavailable) return self->finish(CloseCode::try_again_later, "keys cannot be reached");
+            if (!batch) return self->finish(CloseCode::internal, "the log cannot be read");
+            self->took(from, *batch, held);
+        });
+    };
+    const std::size_t bytes = read_bytes_ + (pass_ ? limits::conflation_pass_max_bytes : 0);
+    const bool asked = goes_on ? shard_.readers().submit(view_.get(), [read] { read({}); })
+                               : shard_.readers().submit(view_.get(), Readers::Pool::streams, bytes, std::move(read));
+    if (asked) return;
+    reading_ = false;
+    finish(CloseCode::try_again_later, "too many reads wait for the log");
+}
+
+// Decided in its turn, under the view as it is then: a change while the read was under way is respected.
+void Session::took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Readers::Held held) {
+    if (from == (pass_ ? pass_->head() : next_)) {
+        if (held) {
+            held_.push_back(std::move(held));
+            held_since_ns_ = shard_.now_ns();
+        }
+        batch_ = std::move(batch);
+        read_bytes_ = std::min(2 * read_bytes_, limits::catch_up_batch_max_bytes);
+    }
+    if (batch_) return queue_turn();
+    write();  // begun anew meanwhile
+}
+
+void Session::decide_some() {
+    own_ = std::make_unique<Tape>(next_);
+    at_ = 0;
+    if (conflating_ && !pass_ && !conflated_) begin_pass();
+    if (pass_) return gather_pass();
+    until_reached_ = view_->encode(*batch_, request_.format, *own_, request_.until,
+                                   {SIZE_MAX, limits::catch_up_slice_max_bytes, limits::catch_up_slice_max_events}, conflated_.get());
+    // Where it did not move, a key is missing that is read along with the log.
+    if (!until_reached_ && own_->head() > next_ && own_->head() < batch_->next) return;
+    batch_.reset();
+    conflated_.reset();
+}
+
+void Session::begin_pass() {
+    pass_ = std::make_unique<Conflation>(next_, shard_.services().log->bounds(view_->position()).end);
+    overrun_ = false;
+}
+
+// Reads on until the end of the log, or as much as a pass may hold; then it is decided once more, as it is written.
+void Session::gather_pass() {
+    const Offset before = pass_->head();
+    view_->conflate(*batch_, *pass_, limits::catch_up_slice_max_events);
+    const bool stuck = pass_->head() == before;
+    if (!stuck && !pass_->full() && pass_->head() < batch_->next) return;
+    batch_.reset();
+    if (!stuck && !pass_->full() && !pass_->complete()) return;
+    conflating_ = !pass_->complete();
+    auto whole = pass_->take(view_->position());
+    pass_.reset();
+    batch_ = std::move(whole.batch);
+    conflated_ = std::make_unique<Skipped>(std::move(whole.skipped));
+}
+
+// Others wait for what a subscriber holds that does not read: it keeps its place, and reads again when it comes to it.
+void Session::give_way(std::int64_t now_ns) {
+    if (live_ || held_.empty() || now_ns - held_since_ns_ < limits::catch_up_held_max_ms * std::int64_t{1'000'000}) return;
+    if (!shard_.readers().short_of(Readers::Pool::streams)) return;
+    keep_frame_only();
+    release();
+    read_bytes_ = limits::catch_up_batch_first_bytes;
+}
+
+}  // namespace licet::stream
