@@ -154,8 +154,8 @@ class Client:
     def sse(self, product, last_event_id=None, timeout=None, **query):
         return Sse(self, self.events_path(product, **query), last_event_id, timeout or self.timeout)
 
-    def websocket(self, product, timeout=None, extensions=None, **query):
-        return WebSocket(self, self.events_path(product, **query), timeout or self.timeout, extensions=extensions)
+    def websocket(self, product, timeout=None, extensions=None, protocol="cloudevents.json", **query):
+        return WebSocket(self, self.events_path(product, **query), timeout or self.timeout, protocol, extensions)
 
 
 class Sse:
@@ -220,7 +220,7 @@ class Sse:
 
 
 class WebSocket:
-    """RFC 6455 client, subprotocol cloudevents.json. Iterates message bytes; pings are answered; ends at a close frame (code in close_code). `extensions`
+    """RFC 6455 client, of one subprotocol or of the one answered of a list. Iterates message bytes; pings are answered; ends at a close frame (code in close_code). `extensions`
     offers permessage-deflate (RFC 7692) as written; `compressed` counts the messages that came so."""
 
     GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -258,8 +258,9 @@ class WebSocket:
         expected = base64.b64encode(hashlib.sha1(key + self.GUID).digest()).decode()
         if headers.get("Sec-WebSocket-Accept") != expected:
             raise AssertionError("wrong Sec-WebSocket-Accept")
-        if headers.get("Sec-WebSocket-Protocol") != protocol:
-            raise AssertionError(f"subprotocol {headers.get('Sec-WebSocket-Protocol')!r}")
+        self.protocol = headers.get("Sec-WebSocket-Protocol")
+        if self.protocol not in protocol.split(", "):
+            raise AssertionError(f"subprotocol {self.protocol!r}")
         self.headers = headers
         self.deflate = "Sec-WebSocket-Extensions" in headers
 
@@ -324,7 +325,7 @@ class WebSocket:
                 return
             if opcode == 0x9:
                 self.send(0xA, payload)
-            elif opcode in (0x0, 0x1):
+            elif opcode in (0x0, 0x2 if self.protocol == "cloudevents.proto" else 0x1):
                 parts.append(payload)
                 if final:
                     message, parts = b"".join(parts), []

@@ -60,6 +60,13 @@ void check_record(const std::string& record) {
 std::vector<std::string> licet::fuzz::seeds() {
     const std::string event =
         R"({"specversion":"1.0","id":"1","source":"/s","type":"t","seq":7,"ok":true,"data":{"user":"192.0.2.1","list":["::1","DE"],"deep":{"a":[1,{"b":null}]}}})";
+    const auto field = [](int number, const std::string& bytes) {
+        return std::string(1, static_cast<char>(number << 3 | 2)) + static_cast<char>(bytes.size()) + bytes;
+    };
+    const auto attribute = [&](const std::string& name, const std::string& value) { return field(5, field(1, name) + field(2, value)); };
+    const std::string message = field(1, "1") + field(2, "/s") + field(3, "1.0") + field(4, "t") + attribute("seq", "\x10\x07") +
+                                attribute("time", field(7, "\x08\x01\x10\x02")) + attribute("ok", "\x08\x01") +
+                                field(7, R"({"user":"192.0.2.1","list":["::1","DE"]})");
     return {"0{\"user\":\"x\",\"list\":[1,\"FR\"],\"at\":\"2026-01-01T00:00:00Z\",\"deep\":{\"a\":1e400}}",
             "0[1,2.5e-3,\"\\u00e9\\ud83d\\ude00\",{\"a\":{}}]",
             "1{\"n\":1}\n\n[]\r\n\"x\"\n{\"home\":\"us\"}\nbad\n",
@@ -67,23 +74,30 @@ std::vector<std::string> licet::fuzz::seeds() {
             std::string("2") + R"({"specversion":"1.0","id":"1","source":"/s","type":"t","datasubject":"who","data_base64":"AAEC"})",
             "3[" + event + "," + event + ",7]",
             "4{\"user\":[]}",
-            "5\x01\x02\x03"};
+            "5\x01\x02\x03",
+            "6" + message,
+            "7" + field(1, message) + field(1, message) + field(1, "bad")};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     static IngestParser parser(digests());
     if (size == 0) return 0;
     const auto body = licet::fuzz::as_text(bytes + 1, size - 1);
-    static constexpr const char* types[] = {
-        "application/json", "application/x-ndjson", "application/cloudevents+json", "application/cloudevents-batch+json", "application/vnd.x+json",
-        "image/png"};
-    const std::size_t mode = bytes[0] % 6;
+    static constexpr const char* types[] = {"application/json",
+                                            "application/x-ndjson",
+                                            "application/cloudevents+json",
+                                            "application/cloudevents-batch+json",
+                                            "application/vnd.x+json",
+                                            "image/png",
+                                            "application/cloudevents+protobuf",
+                                            "application/cloudevents-batch+protobuf"};
+    const std::size_t mode = bytes[0] % 8;
     IngestRequest request{&product(), types[mode], {}, body, "eu", {1}};
-    if (mode >= 4)
+    if (mode == 4 || mode == 5)
         request.ce_headers = {{"specversion", "1.0"}, {"id", "1"}, {"source", "/s"}, {"type", "t"}, {"subject", std::string(body.substr(0, 8))}};
     const auto prepared = parser.prepare(request);
     if (!prepared) {
-        require(mode == 3 || mode == 1, "only batches are refused whole");
+        require(mode == 3 || mode == 1 || mode == 7, "only batches are refused whole");
         return 0;
     }
     require(prepared->items.size() + prepared->rejections.size() == prepared->received, "each event is taken or refused");

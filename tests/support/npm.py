@@ -27,6 +27,8 @@ def install():
         except subprocess.TimeoutExpired:
             return None, f"npm did not answer within {INSTALL_TIMEOUT_S} s"
         if run.returncode != 0:
+            if "EINTEGRITY" in run.stderr or "EUSAGE" in run.stderr:
+                raise AssertionError("the lockfile does not fit what it names: " + run.stderr[-1000:])
             lines = [line for line in run.stderr.splitlines() if line.strip()]
             return None, "npm could not install: " + (lines[-1] if lines else f"it ended with {run.returncode}")
         done.touch()

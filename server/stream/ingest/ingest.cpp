@@ -1,6 +1,5 @@
 #include "server/stream/ingest/ingest.h"
 
-#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -8,20 +7,13 @@
 #include "base/limits.h"
 #include "event/json_scan.h"
 #include "event/json_text.h"
+#include "event/media_type.h"
 #include "server/stream/ingest/builder.h"
 #include "server/stream/ingest/json_checker.h"
+#include "server/stream/ingest/protobuf_reader.h"
 
 namespace licet::stream {
 namespace {
-
-std::string media_type(std::string_view content_type) {
-    std::string out(content_type.substr(0, content_type.find(';')));
-    while (!out.empty() && (out.back() == ' ' || out.back() == '\t')) out.pop_back();
-    std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return out;
-}
-
-bool is_json_type(std::string_view type) { return type == "application/json" || type.ends_with("+json"); }
 
 Error bad(std::string pointer, std::string what) { return {Errc::invalid_event, std::move(what), std::move(pointer)}; }
 
@@ -46,11 +38,15 @@ struct IngestParser::Impl {
 
     Result<Prepared> prepare(const IngestRequest& request) {
         out = {};
-        const std::string type = media_type(request.content_type);
+        const std::string type = event::media_type(request.content_type);
         if (type == "application/cloudevents-batch+json") {
             if (auto done = batch(request); !done) return done.error();
         } else if (type == "application/cloudevents+json") {
             one(request, 0, request.body, &Impl::structured_text);
+        } else if (type == "application/cloudevents-batch+protobuf") {
+            if (auto done = protobuf_batch(request); !done) return done.error();
+        } else if (type == "application/cloudevents+protobuf") {
+            one(request, 0, request.body, &Impl::protobuf);
         } else if (!request.ce_headers.empty()) {
             out.received = 1;
             if (auto read = binary(request, type); !read) out.rejections.push_back({0, read.error()});
@@ -60,8 +56,8 @@ struct IngestParser::Impl {
             one(request, 0, request.body, &Impl::plain);
         } else {
             return Error{Errc::unsupported_media_type,
-                         "expected application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson, application/json, or "
-                         "binary mode with ce- headers",
+                         "expected application/cloudevents+json, application/cloudevents-batch+json, application/cloudevents+protobuf, "
+                         "application/cloudevents-batch+protobuf, application/x-ndjson, application/json, or binary mode with ce- headers",
                          "header:Content-Type"};
         }
         return std::move(out);
@@ -122,6 +118,10 @@ struct IngestParser::Impl {
         });
         if (!read) return read;
         if (!members.version) return bad("/specversion", "is required");
+        if (members.kind == event::DataKind::base64 && names_json(members.attributes)) {
+            if (auto parsed = parse(decoded); !parsed) return below("/data_base64", parsed.error());
+            return accept(request, index, std::move(members.attributes), minified, event::DataKind::json);
+        }
         return accept(request, index, std::move(members.attributes), members.data, members.kind);
     }
 
@@ -163,8 +163,9 @@ struct IngestParser::Impl {
         if (name == "data") return success();
         into.kind = event::DataKind::base64;
         std::string text;
-        if (value.front() != '"' || !event::unescape_json(value, text) || !parse_base64(text))
-            return bad("/data_base64", "expected base64 (RFC 4648 section 4)");
+        auto bytes = value.front() == '"' && event::unescape_json(value, text) ? parse_base64(text) : std::nullopt;
+        if (!bytes) return bad("/data_base64", "expected base64 (RFC 4648 section 4)");
+        decoded = *std::move(bytes);
         encoded = "\"" + text + "\"";  // without the escapes JSON allows
         into.data = encoded;
         return success();
@@ -182,6 +183,45 @@ struct IngestParser::Impl {
             one(request, index, text.substr(at, end - at), &Impl::structured);
             return end;
         });
+        return success();
+    }
+
+    // Whether the data is said to be JSON: it is governed as such, however it is carried.
+    static bool names_json(const Attributes& attributes) {
+        const auto type = attributes.find("datacontenttype");
+        return type != attributes.end() && event::is_json_media_type(type->second.text);
+    }
+
+    static bool names_nothing(const Attributes& attributes) {
+        const auto type = attributes.find("datacontenttype");
+        return type == attributes.end() || type->second.text.empty();
+    }
+
+    // One CloudEvent in protobuf format. What JSON implies by saying nothing, text implies here: it is JSON.
+    Status protobuf(const IngestRequest& request, std::string_view message, std::size_t index) {
+        if (message.size() > limits::event_max_bytes * 2) return Error{Errc::event_too_large, "larger than an event may be", ""};
+        auto read = read_protobuf_event(message);
+        if (!read) return read.error();
+        auto& attributes = read->attributes;
+        const bool text = read->data_kind == ProtobufEvent::Data::text;
+        if (read->data_kind == ProtobufEvent::Data::none) return accept(request, index, std::move(attributes), {}, event::DataKind::none);
+        if (names_json(attributes) || (text && names_nothing(attributes))) {
+            if (auto parsed = parse(read->data); !parsed) return below("/data", parsed.error());
+            return accept(request, index, std::move(attributes), minified, event::DataKind::json);
+        }
+        encoded.clear();
+        if (text)
+            event::append_json_string(read->data, encoded);
+        else
+            encoded = "\"" + base64(as_bytes(read->data)) + "\"";
+        return accept(request, index, std::move(attributes), encoded, text ? event::DataKind::json : event::DataKind::base64);
+    }
+
+    Status protobuf_batch(const IngestRequest& request) {
+        const auto messages = split_protobuf_batch(request.body, limits::ingest_batch_max_events);
+        if (!messages) return messages.error();
+        if (messages->size() > limits::ingest_batch_max_events) return too_many();
+        for (std::size_t index = 0; index < messages->size(); ++index) one(request, index, (*messages)[index], &Impl::protobuf);
         return success();
     }
 
@@ -211,7 +251,7 @@ struct IngestParser::Impl {
         if (attributes.contains("datacontenttype")) return bad("/datacontenttype", "is the header Content-Type in binary mode");
         if (!request.content_type.empty()) attributes.emplace("datacontenttype", Attribute{std::string(request.content_type), false});
         if (request.body.empty()) return accept(request, 0, std::move(attributes), {}, event::DataKind::none);
-        if (is_json_type(type)) {
+        if (event::is_json_media_type(type)) {
             if (auto parsed = parse(request.body); !parsed) return below("/data", parsed.error());
             return accept(request, 0, std::move(attributes), minified, event::DataKind::json);
         }
@@ -223,7 +263,8 @@ struct IngestParser::Impl {
     JsonChecker checker;
     std::string minified, whole;
     std::string name;     // of the member at hand
-    std::string encoded;  // base64 data at hand
+    std::string encoded;  // data at hand as a JSON string token: base64, text of protobuf
+    std::string decoded;  // what base64 data at hand holds
     Prepared out;
 };
 

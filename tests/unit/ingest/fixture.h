@@ -64,6 +64,8 @@ class Bench {
     Result<Prepared> plain(std::string_view body) { return send("application/json", body); }
     Result<Prepared> structured(std::string_view body) { return send("application/cloudevents+json", body); }
     Result<Prepared> batch(std::string_view body) { return send("application/cloudevents-batch+json", body); }
+    Result<Prepared> protobuf(std::string_view body) { return send("application/cloudevents+protobuf", body); }
+    Result<Prepared> protobuf_batch(std::string_view body) { return send("application/cloudevents-batch+protobuf", body); }
     Result<Prepared> lines(std::string_view body) { return send("application/x-ndjson", body); }
 
   private:
