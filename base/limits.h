@@ -34,6 +34,10 @@ inline constexpr std::size_t tickets_max_per_node = 65'536;    // issued within 
 inline constexpr std::size_t tickets_max_per_client = 16'384;  // the same, of one client
 inline constexpr std::size_t ticket_calls_max = 4096;          // of the edge to where tickets are kept, on a pool of their own
 inline constexpr int ticket_store_timeout_ms = 1'000;
+inline constexpr std::int64_t tls_ticket_key_period_ms = 3'600'000;  // then tickets are sealed with the next key; one key back still opens
+inline constexpr int tls_ticket_lifetime_s = 3600;
+inline constexpr std::int64_t tls_resumption_max_ms = 86'400'000;  // after a full handshake, however often it was resumed
+inline constexpr int tls_client_chain_max = 4;                     // certificates between a client's and the CA's
 
 // Events
 inline constexpr std::size_t event_max_bytes = 1024 * 1024;

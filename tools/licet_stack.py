@@ -211,7 +211,7 @@ class Stack:
         folder = self.dir / "secrets"
         (folder / "clients").mkdir(parents=True, exist_ok=True)
         os.chmod(folder, 0o700)
-        for name, size in (("cursor_key", 64), ("pseudonym_key", 32), ("subject_key", 32), ("key_encryption_key", 32), ("bootstrap_admin_secret", 32)):
+        for name, size in (("cursor_key", 64), ("pseudonym_key", 32), ("subject_key", 32), ("key_encryption_key", 32), ("tls_ticket_key", 32), ("bootstrap_admin_secret", 32)):
             if not self.secret_file(name).exists():
                 self._write_secret(name, secrets.token_hex(size) + "\n")
         for name in ("postgres_owner", "postgres_node"):
@@ -390,7 +390,7 @@ class Stack:
             lines += ["[redis]", f'address = "127.0.0.1:{self.ports["redis"]}"', f"lease_ms = {lease_ms}", ""]
         lines += ["[secrets]", 'token_signing_key = "secrets/token_signing_key.pem"', 'audit_signing_key = "secrets/audit_signing_key.pem"',
                   'cursor_key = "secrets/cursor_key"', 'pseudonym_key = "secrets/pseudonym_key"', 'subject_key = "secrets/subject_key"',
-                  'key_encryption_key = "secrets/key_encryption_key"',
+                  'key_encryption_key = "secrets/key_encryption_key"', 'tls_ticket_key = "secrets/tls_ticket_key"',
                   'bootstrap_admin_secret = "secrets/bootstrap_admin_secret"', "",
                   "[log]", f'level = "{self.log_level}"', f'file = "{node}.log"', ""]
         text = "\n".join(lines) + extra

@@ -42,7 +42,8 @@ Tokens::Tokens(std::string issuer, std::shared_ptr<const ports::Crypto> crypto, 
                std::shared_ptr<const ports::Verifier> verifier, std::shared_ptr<const Clock> clock)
     : issuer_(std::move(issuer)), crypto_(std::move(crypto)), signer_(std::move(signer)), verifier_(std::move(verifier)), clock_(std::move(clock)) {}
 
-Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view id, std::string_view secret, std::string_view scope) const {
+Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view id, std::string_view secret, std::string_view scope,
+                                     std::string_view certificate) const {
     const ports::Client* client = snapshot.client(id);
     // An unknown client costs the same hash and comparison as a known one.
     const std::string known = client != nullptr ? client->secret_hash : std::string(64, '0');
@@ -57,7 +58,9 @@ Result<Tokens::Issued> Tokens::issue(const Snapshot& snapshot, std::string_view 
     for (const auto& s : out.scopes) joined += (joined.empty() ? "" : " ") + s;
     // To the millisecond (RFC 7519 section 2 allows it), and never before the last revocation: the next one revokes whatever was issued until then.
     const UtcMillis issued = std::max(clock_->utc_now(), client->tokens_valid_from);
-    out.token = sealed({{"aud", kAudience}, {"sub", id}, {"client_id", id}, {"scope", joined}}, issued, issued.value / 1000 + kLifetimeSeconds);
+    json claims{{"aud", kAudience}, {"sub", id}, {"client_id", id}, {"scope", joined}};
+    if (!certificate.empty()) claims["cnf"] = {{"x5t#S256", certificate}};
+    out.token = sealed(std::move(claims), issued, issued.value / 1000 + kLifetimeSeconds);
     return out;
 }
 
@@ -109,7 +112,8 @@ Token token_of(const json& claims) {
     return {text(claims, "client_id"),
             {std::llround(claims["iat"].get<double>() * 1000)},
             {claims["exp"].get<std::int64_t>() * 1000},
-            split(text(claims, "scope"))};
+            split(text(claims, "scope")),
+            {}};
 }
 
 }  // namespace
@@ -134,7 +138,13 @@ Result<json> Tokens::claims_of(std::string_view token, std::string_view audience
 Result<Token> Tokens::read(std::string_view token) const {
     const auto claims = claims_of(token, kAudience);
     if (!claims) return claims.error();
-    return token_of(*claims);
+    Token out = token_of(*claims);
+    // A confirmation this server does not know how to check is none (RFC 7800, section 3.1).
+    if (const auto cnf = claims->find("cnf"); cnf != claims->end()) {
+        out.certificate = text(*cnf, "x5t#S256");
+        if (out.certificate.empty() || cnf->size() != 1) return refused("the token is bound to what is not known here");
+    }
+    return out;
 }
 
 Result<SubjectToken> Tokens::read_subject(std::string_view token) const {

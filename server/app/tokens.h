@@ -20,6 +20,7 @@ struct Token {
     std::string client;
     UtcMillis issued_at{}, expires_at{};
     std::vector<std::string> scopes;
+    std::string certificate;  // x5t#S256 of the client certificate it is bound to (RFC 8705); empty: none
     // "read:wiki" is granted by the scope itself or by "read:*".
     [[nodiscard]] bool allows(std::string_view verb, std::string_view product) const;
 };
@@ -51,8 +52,10 @@ class Tokens {
         std::string token;
         std::vector<std::string> scopes;
     };
-    // `scope`: space-separated, a subset of the client's; empty: all of them. Errors: invalid_client (also for a revoked client), insufficient_scope.
-    [[nodiscard]] Result<Issued> issue(const Snapshot& snapshot, std::string_view client, std::string_view secret, std::string_view scope) const;
+    // `scope`: space-separated, a subset of the client's; empty: all of them. `certificate`: what the client proved to hold on this connection
+    // (x5t#S256); the token is then good with it alone. Errors: invalid_client (also for a revoked client), insufficient_scope.
+    [[nodiscard]] Result<Issued> issue(const Snapshot& snapshot, std::string_view client, std::string_view secret, std::string_view scope,
+                                       std::string_view certificate = {}) const;
 
     // A token for one data subject, of whom it holds a keyed digest only; good for nothing but their own consents. Not dated before `not_before`.
     [[nodiscard]] std::string issue_subject(const Snapshot& snapshot, std::string_view client, const SubjectKey& subject, std::string_view controller,

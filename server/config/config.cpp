@@ -149,6 +149,13 @@ class Reader {
     std::optional<Error> error_;
 };
 
+ClientAuth client_auth(Reader& r, const std::string& text) {
+    static constexpr std::array<std::string_view, 3> names{"off", "optional", "required"};
+    const auto at = std::find(names.begin(), names.end(), text);
+    if (at == names.end()) r.fail("edge", "tls_client_auth", "must be \"off\", \"optional\" or \"required\"");
+    return at == names.end() ? ClientAuth::off : static_cast<ClientAuth>(at - names.begin());
+}
+
 void read_edge(Reader& r, Config& c) {
     c.edge.listen = r.endpoint("edge", "listen", r.text("edge", "listen").value_or("127.0.0.1:8443"));
     c.edge.tls_certificate = r.path(r.text("edge", "tls_certificate").value_or(""));
@@ -162,6 +169,12 @@ void read_edge(Reader& r, Config& c) {
         if (origin.empty() || origin_of(origin) != origin)
             r.fail("edge", "allowed_origins", "must hold origins as a browser names them: https://host or https://host:port");
     if (c.edge.tls_certificate.empty() != c.edge.tls_key.empty()) r.fail("edge", "tls_key", "and tls_certificate go together");
+    c.edge.tls_client_ca = r.path(r.text("edge", "tls_client_ca").value_or(""));
+    c.edge.tls_client_auth = client_auth(r, r.text("edge", "tls_client_auth").value_or("off"));
+    c.edge.tls_kernel = r.boolean("edge", "tls_kernel", false);
+    if (c.edge.tls_client_ca.empty() != (c.edge.tls_client_auth == ClientAuth::off))
+        r.fail("edge", "tls_client_ca", "and a tls_client_auth other than \"off\" go together");
+    if (c.edge.tls_client_auth != ClientAuth::off && c.edge.tls_certificate.empty()) r.fail("edge", "tls_client_auth", "needs tls_certificate");
     if (c.edge.tls_certificate.empty() && !c.edge.listen.loopback())
         r.fail("edge", "tls_certificate", "is required: without TLS only loopback may be listened on");
     c.ops = r.endpoint("ops", "listen", r.text("ops", "listen").value_or("127.0.0.1:8080"));
@@ -214,6 +227,7 @@ void read_secrets(Reader& r, Config& c) {
     c.secrets.key_encryption_key_other = r.secret_bytes("key_encryption_key_other", 32, false);
     if (c.secrets.key_encryption_key.empty() && !c.secrets.key_encryption_key_other.empty())
         r.fail("secrets", "key_encryption_key", "is required beside key_encryption_key_other");
+    c.secrets.tls_ticket_key = r.secret_bytes("tls_ticket_key", 32, false);
     c.secrets.bootstrap_admin_secret = r.secret("bootstrap_admin_secret", false);
 }
 

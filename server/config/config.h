@@ -16,6 +16,7 @@ struct Endpoint {
     [[nodiscard]] bool loopback() const noexcept;
 };
 
+enum class ClientAuth : std::uint8_t { off, optional, required };
 enum class LogLevel : std::uint8_t { debug, info, warn, error };
 
 struct Config {
@@ -30,6 +31,9 @@ struct Config {
         std::string tls_certificate, tls_key;      // both empty: plain, allowed on loopback only
         std::string public_url;                    // no trailing slash
         std::vector<std::string> allowed_origins;  // of pages that may call from a browser: scheme://host[:port]
+        std::string tls_client_ca;             // whose certificates clients may show; empty exactly when tls_client_auth is off
+        ClientAuth tls_client_auth = ClientAuth::off;
+        bool tls_kernel = false;  // let the kernel encrypt where it can
     } edge;
     Endpoint ops;  // loopback only
     unsigned control_threads = 4;
@@ -56,6 +60,7 @@ struct Config {
         std::string cursor_key;                                    // 64 raw bytes
         std::string pseudonym_key, subject_key;                    // 32 raw bytes
         std::string key_encryption_key, key_encryption_key_other;  // 32 raw bytes, may be absent: the first wraps data keys, both unwrap them
+        std::string tls_ticket_key;                                // 32 raw bytes, may be absent: sessions are then resumed by this process alone
         std::string bootstrap_admin_secret;                        // text; read by `licet migrate` only, may be absent
     } secrets;
     struct Log {

@@ -91,6 +91,17 @@ class Node {
         log::info("node.stopped", {{"node", config_.node.name}});
     }
 
+    // SIGHUP: certificate, key and CA as the files are now, for new connections.
+    void reload() {
+        if (!tls_) return;
+        if (auto reloaded = tls_->reload(); !reloaded) {
+            metrics_->counter("licet_tls_reload_failures_total", "Certificates that could not be read anew: those before are in force").add();
+            log::error("tls.reload_failed", {{"detail", reloaded.error().detail}});
+            return;
+        }
+        certificate_loaded();
+    }
+
   private:
     struct ShardThread {
         std::unique_ptr<asio::io_context> io;
@@ -207,6 +218,14 @@ class Node {
         return success();
     }
 
+    void certificate_loaded() {
+        const auto end = tls_->not_after();
+        metrics_->gauge("licet_tls_certificate_not_after_seconds", "When the server's certificate ends, in seconds since 1970")
+            .set(static_cast<double>(end.value) / 1000);
+        const char* kernel = !config_.edge.tls_kernel ? "off" : openssl::kernel_has_tls() ? "used" : "absent";
+        log::info("tls.certificate_loaded", {{"not_after", format_rfc3339(end)}, {"kernel_tls", kernel}});
+    }
+
     stream::DeliveryServices delivery_services() {
         stream::DeliveryServices s;
         s.log = log_;
@@ -270,9 +289,12 @@ class Node {
         s.subject_keys = subject_keys_;
         if (subject_keys_) s.make_cipher = openssl::make_sealing_cipher;
         if (!config_.edge.tls_certificate.empty()) {
-            auto tls = openssl::make_tls_context(config_.edge.tls_certificate, config_.edge.tls_key);
+            auto tls = openssl::make_server_tls({config_.edge.tls_certificate, config_.edge.tls_key, config_.edge.tls_client_ca,
+                                                 static_cast<openssl::ClientCertificates>(config_.edge.tls_client_auth),
+                                                 config_.secrets.tls_ticket_key, config_.edge.tls_kernel, clock_});
             if (!tls) return tls.error();
-            s.tls = *std::move(tls);
+            s.tls = tls_ = *std::move(tls);
+            certificate_loaded();
         }
         s.make_digests = [subject = subject_digest_] {
             return stream::IngestDigests{subject, openssl::make_event_digest(), openssl::make_content_digest()};
@@ -318,6 +340,7 @@ class Node {
     std::vector<ShardThread> shards_;
     std::shared_ptr<stream::Delivery> delivery_;
     std::unique_ptr<control::Control> control_;
+    std::shared_ptr<openssl::ServerTls> tls_;  // null: plain
     std::shared_ptr<stream::Edge> edge_;
     std::unique_ptr<app::DeliveryGate> gate_;
 };
@@ -333,7 +356,7 @@ int serve(const std::string& config_file) {
 
     // Before any thread starts, so that all inherit the mask and the signals come here.
     asio::io_context signals;
-    asio::signal_set wanted(signals, SIGTERM, SIGINT);
+    asio::signal_set wanted(signals, SIGTERM, SIGINT), again(signals, SIGHUP);
     Node node(*std::move(config));
     if (auto started = node.start(); !started) {
         log::error("node.start_failed", {{"detail", started.error().detail}});
@@ -341,6 +364,14 @@ int serve(const std::string& config_file) {
         log::close();
         return fail("start", started.error());
     }
+    std::function<void()> await_reload = [&] {
+        again.async_wait([&](const boost::system::error_code& error, int) {
+            if (error) return;
+            node.reload();
+            await_reload();
+        });
+    };
+    await_reload();
     wanted.async_wait([&](const boost::system::error_code&, int) { signals.stop(); });
     signals.run();
     node.stop();

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "base/encoding.h"
 
@@ -26,6 +27,13 @@ class TlsSession {
     // kernel: call again with the same bytes, or drop the session without close().
     [[nodiscard]] virtual TlsIo write(std::span<const char> from) noexcept = 0;
     virtual void close_notify() noexcept = 0;  // best effort, does not wait
+
+    // Once the handshake is done.
+    [[nodiscard]] virtual bool resumed() const noexcept = 0;
+    // The kernel encrypts: a write takes what the socket takes, and nothing is held here when it blocks.
+    [[nodiscard]] virtual bool kernel_writes() const noexcept = 0;
+    // x5t#S256 (RFC 8705) of the certificate the client proved to hold, now or when the resumed session began; empty without one.
+    [[nodiscard]] virtual std::string_view peer_thumbprint() const noexcept = 0;
 };
 
 class TlsContext {

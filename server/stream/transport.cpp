@@ -68,8 +68,9 @@ IoResult Transport::write_some(std::span<const char> from) noexcept {
         if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoState::blocked, 0};
         return {errno == EPIPE || errno == ECONNRESET ? IoState::closed : IoState::failed, 0};
     }
-    // One record a call. One under way is offered again alone: a longer offer would let the session take the next bytes too and not say so.
-    const auto record = from.first(std::min(from.size(), pending_record_ > 0 ? pending_record_ : kTlsRecordBytes));
+    // One record a call. One under way is offered again alone: a longer offer would let the session take the next bytes too and not say so. The kernel
+    // makes its own records, and holds nothing it has not taken.
+    const auto record = tls_->kernel_writes() ? from : from.first(std::min(from.size(), pending_record_ > 0 ? pending_record_ : kTlsRecordBytes));
     const auto io = tls_->write(record);
     switch (io.state) {
         case ports::TlsState::done:
@@ -77,7 +78,7 @@ IoResult Transport::write_some(std::span<const char> from) noexcept {
             return {IoState::done, io.bytes};
         case ports::TlsState::want_read:
         case ports::TlsState::want_write:
-            pending_record_ = record.size();
+            pending_record_ = tls_->kernel_writes() ? 0 : record.size();
             return {IoState::blocked, 0};
         case ports::TlsState::closed:
             return {IoState::closed, 0};

@@ -97,8 +97,14 @@ Task<bool> Connection::handshake() {
     boost::system::error_code error;
     while (!aborted_) {
         const auto state = transport_->tls()->handshake();
-        if (state == ports::TlsState::done) co_return true;
-        if (state != ports::TlsState::want_read && state != ports::TlsState::want_write) co_return false;
+        if (state == ports::TlsState::done) {
+            shard_.handshakes[transport_->tls()->resumed() ? 1 : 0]->add();
+            co_return true;
+        }
+        if (state != ports::TlsState::want_read && state != ports::TlsState::want_write) {
+            shard_.handshakes[2]->add();
+            co_return false;
+        }
         const auto wait = state == ports::TlsState::want_read ? asio::socket_base::wait_read : asio::socket_base::wait_write;
         co_await transport_->socket().async_wait(wait, asio::redirect_error(asio::use_awaitable, error));
         if (error) co_return false;

@@ -24,6 +24,7 @@ using asio::ip::tcp;
 
 constexpr std::size_t kBlockingThreads = 2;
 constexpr int kBacklog = 4096;
+constexpr std::array kHandshakeOutcomes{"full", "resumed", "failed"};
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 constexpr auto kStopWait = std::chrono::seconds(5);
 
@@ -68,6 +69,9 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
                 new EdgeShard{*shards[i], i, options_, services_, blocking_, ticket_calls_, weak_from_this(), IngestParser(services_.make_digests()),
                               services_.make_cipher ? services_.make_cipher() : nullptr,
                               Forwarder(*shards[i], options_.control_port, options_.boot_secret, options_.timeouts.upstream_ms)}));
+            for (std::size_t outcome = 0; outcome < kHandshakeOutcomes.size(); ++outcome)
+                shards_[i]->handshakes[outcome] = &services_.metrics->counter("licet_tls_handshakes_total", "TLS handshakes by outcome",
+                                                                              {{"outcome", kHandshakeOutcomes[outcome]}});
         }
         auto ops = listen(*shards[0], options_.ops_host, options_.ops_port, false);
         if (!ops) return ops.error();

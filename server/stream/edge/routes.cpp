@@ -44,6 +44,9 @@ Result<Caller> Connection::caller() {
         verified_ = *std::move(token);
         verified_text_ = presented;
     }
+    // Bound to a certificate: of no use to who does not hold it (RFC 8705, section 3).
+    if (!verified_->certificate.empty() && (transport_->tls() == nullptr || verified_->certificate != transport_->tls()->peer_thumbprint()))
+        return Error{Errc::invalid_token, "the token is bound to a certificate this connection did not show", "header:Authorization"};
     if (auto still = services.tokens->good(*out.snapshot, *verified_); !still) return still.error();
     out.token = *verified_;
     out.client = out.snapshot->client(out.token.client);

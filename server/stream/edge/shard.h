@@ -1,6 +1,7 @@
 // What the connections of one shard share. Private to edge/; one shard thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -44,6 +45,7 @@ struct EdgeShard {
     std::set<Connection*> connections;                                              // at the edge
     std::function<void()> emptied;                                                  // set when the last of them is waited for
     bool stopping = false;
+    std::array<ports::Counter*, 3> handshakes{};  // of TLS: full, resumed, failed
     std::map<std::pair<std::string, int>, ports::Counter*> responses;  // by route and status class
 };
 

@@ -66,7 +66,8 @@ Task<bool> Connection::token() {
             return Error{Errc::unsupported_grant_type, "expected client_credentials", "form:grant_type"};
         const auto who = credentials(*form, header("Authorization"));
         if (!who) return who.error();
-        return shard_.services.tokens->issue(*shard_.services.snapshot(), who->id, who->secret, (*form)["scope"]);
+        return shard_.services.tokens->issue(*shard_.services.snapshot(), who->id, who->secret, (*form)["scope"],
+                                             transport_->tls() != nullptr ? transport_->tls()->peer_thumbprint() : std::string_view{});
     }();
     if (!issued) co_return co_await answer(refused(issued.error(), oauth_error(issued.error().code)));
     std::string scope;

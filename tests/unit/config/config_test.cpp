@@ -67,6 +67,17 @@ TEST_CASE("every mistake is refused and named") {
         const auto loaded = files.load(text);
         return loaded.ok() ? std::string("accepted") : loaded.error().pointer;
     };
+    const auto in_edge = [&](const std::string& lines) {
+        auto text = kGood;
+        return text.replace(text.find("[edge]\n"), 7, "[edge]\n" + lines);
+    };
+    CHECK(pointer(in_edge("tls_certificate='a'\ntls_key='b'\ntls_client_ca='c'\ntls_client_auth='optional'\n")) == "accepted");
+    CHECK(pointer(in_edge("tls_certificate='a'\ntls_key='b'\ntls_client_ca='c'\n")) == "edge.tls_client_ca");
+    CHECK(pointer(in_edge("tls_certificate='a'\ntls_key='b'\ntls_client_auth='required'\n")) == "edge.tls_client_ca");
+    CHECK(pointer(in_edge("tls_certificate='a'\ntls_key='b'\ntls_client_ca='c'\ntls_client_auth='sometimes'\n")) == "edge.tls_client_auth");
+    CHECK(pointer(in_edge("tls_client_ca='c'\ntls_client_auth='required'\n")) == "edge.tls_client_auth");
+    CHECK(pointer(kGood + "tls_ticket_key='subject.hex'\n") == "accepted");
+    CHECK(pointer(kGood + "tls_ticket_key='cursor.hex'\n") == "secrets.tls_ticket_key");
     CHECK(pointer(kGood + "[surprise]\nx=1\n") == "surprise");
     CHECK(pointer(kGood + "[log]\nlevle='info'\n") == "log.levle");
     CHECK(pointer(kGood + "[log]\nlevel='loud'\n") == "log.level");

@@ -244,6 +244,9 @@ class RecordSession final : public ports::TlsSession {
         return {ports::TlsState::done, taken};
     }
     void close_notify() noexcept override {}
+    bool resumed() const noexcept override { return false; }
+    bool kernel_writes() const noexcept override { return false; }
+    std::string_view peer_thumbprint() const noexcept override { return {}; }
 
   private:
     int fd_;

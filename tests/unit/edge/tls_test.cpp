@@ -38,7 +38,11 @@ Setup over_tls() {
     std::ofstream(folder / "key.pem") << kKey;
     std::ofstream(folder / "certificate.pem") << kCertificate;
     Setup setup;
-    setup.tls = openssl::make_tls_context((folder / "certificate.pem").string(), (folder / "key.pem").string()).value();
+    openssl::TlsOptions options;
+    options.certificate_file = (folder / "certificate.pem").string();
+    options.key_file = (folder / "key.pem").string();
+    options.clock = std::make_shared<TestClock>();
+    setup.tls = openssl::make_server_tls(options).value();
     std::filesystem::remove_all(folder);
     return setup;
 }
