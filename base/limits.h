@@ -37,6 +37,8 @@ inline constexpr int ticket_store_timeout_ms = 1'000;
 inline constexpr std::int64_t tls_ticket_key_period_ms = 3'600'000;  // then tickets are sealed with the next key; one key back still opens
 inline constexpr int tls_ticket_lifetime_s = 3600;
 inline constexpr std::int64_t tls_resumption_max_ms = 86'400'000;  // after a full handshake, however often it was resumed
+inline constexpr int accepts_per_turn = 64;                        // then whoever else is ready on the shard
+inline constexpr std::size_t tls_handshakes_per_turn = 8;          // then whoever else is ready on the shard
 inline constexpr int tls_client_chain_max = 4;                     // certificates between a client's and the CA's
 
 // Events
@@ -61,6 +63,9 @@ inline constexpr std::size_t pull_page_max_bytes = 8 * 1024 * 1024;
 inline constexpr int pull_wait_max_ms = 30'000;
 inline constexpr int heartbeat_interval_ms = 15'000;
 inline constexpr int sse_retry_ms = 1'000;
+inline constexpr int pong_timeout_ms = 30'000;           // a WebSocket peer that gives no sign for so long after a ping is gone
+inline constexpr int unacknowledged_max_ms = 75'000;     // bytes the peer's kernel does not take, on any connection (TCP_USER_TIMEOUT)
+inline constexpr int drain_max_ms = 600'000;             // over which streams may be ended when the node goes down
 inline constexpr int close_linger_ms = 2'000;            // for the peer to close too, once the last frame is written
 inline constexpr int stalled_write_timeout_ms = 60'000;  // a subscriber that takes no byte for so long is closed
 inline constexpr int subscriber_lag_max_ms = 600'000;    // behind the head for so long, once it had been there

@@ -377,7 +377,7 @@ class Stack:
         first = self.regions[0]
         region, name = self.region_of(node), node if node in self.more else f"{node}-1"
         lines = ["# Written by the development stack; deploy/licet.toml explains every key.",
-                 "[node]", f'name = "{name}"', f'region = "{region}"', f'data_dir = "{node}"', "",
+                 "[node]", f'name = "{name}"', f'region = "{region}"', f'data_dir = "{node}"', "drain_ms = 0", "",
                  "[edge]", f'listen = "127.0.0.1:{self.ports[node]}"', f'public_url = "{self.url(node)}"', f"allowed_origins = {self.allowed_origins}",
                  *([] if node in self.plain else ['tls_certificate = "tls/server.pem"', 'tls_key = "tls/server.key"']), "",
                  "[ops]", f'listen = "127.0.0.1:{self.ports[node + ".ops"]}"', "",

@@ -272,6 +272,7 @@ Result<Config> load(const std::string& path) {
     c.node.name = r.slug("node", "name");
     c.node.region = r.slug("node", "region");
     c.node.data_dir = r.path(r.required_text("node", "data_dir"));
+    c.node.drain_ms = static_cast<int>(r.number("node", "drain_ms", 5000, 0, limits::drain_max_ms));
     c.node.shards = static_cast<unsigned>(r.number("node", "shards", 0, 0, 64));
     read_edge(r, c);
     read_stores(r, c);

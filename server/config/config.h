@@ -25,13 +25,14 @@ struct Config {
         std::string region;    // slug
         std::string data_dir;  // log/, journal/ below it
         unsigned shards = 0;   // 0: one per core, at most 64
+        int drain_ms = 5000;   // streams are ended over so long on SIGTERM
     } node;
     struct Edge {
         Endpoint listen;
         std::string tls_certificate, tls_key;      // both empty: plain, allowed on loopback only
         std::string public_url;                    // no trailing slash
         std::vector<std::string> allowed_origins;  // of pages that may call from a browser: scheme://host[:port]
-        std::string tls_client_ca;             // whose certificates clients may show; empty exactly when tls_client_auth is off
+        std::string tls_client_ca;                 // whose certificates clients may show; empty exactly when tls_client_auth is off
         ClientAuth tls_client_auth = ClientAuth::off;
         bool tls_kernel = false;  // let the kernel encrypt where it can
     } edge;

@@ -1,4 +1,6 @@
 // `licet serve`: builds a node from its configuration, runs it until SIGTERM or SIGINT, and takes it down in the order that loses nothing.
+#include <sys/resource.h>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -42,7 +44,7 @@ namespace {
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 
-constexpr auto kDrainWait = std::chrono::seconds(10);
+constexpr auto kDrainWait = std::chrono::seconds(10);  // beyond the time streams are given
 
 // The node in the order it is built; taken down by stop() and the destructors in reverse.
 class Node {
@@ -69,8 +71,9 @@ class Node {
         if (delivery_) {
             auto drained = std::make_shared<std::promise<void>>();
             auto done = drained->get_future();
-            delivery_->drain([drained] { drained->set_value(); });
-            if (done.wait_for(kDrainWait) != std::future_status::ready) log::warn("node.drain_incomplete");
+            delivery_->drain([drained] { drained->set_value(); }, config_.node.drain_ms);
+            if (done.wait_for(std::chrono::milliseconds(config_.node.drain_ms) + kDrainWait) != std::future_status::ready)
+                log::warn("node.drain_incomplete");
         }
         if (control_) control_->stop();
         if (edge_) edge_->stop();
@@ -345,6 +348,14 @@ class Node {
     std::unique_ptr<app::DeliveryGate> gate_;
 };
 
+// A descriptor for each connection: all that the service manager grants.
+void raise_open_files() {
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) == 0) log::info("node.open_files", {{"limit", files.rlim_cur}});
+}
+
 log::Level to_level(config::LogLevel level) { return static_cast<log::Level>(level); }
 
 }  // namespace
@@ -354,6 +365,7 @@ int serve(const std::string& config_file) {
     if (!config) return fail("configuration", config.error());
     if (auto logging = log::configure(to_level(config->log.level), config->log.file); !logging) return fail("log", logging.error());
 
+    raise_open_files();
     // Before any thread starts, so that all inherit the mask and the signals come here.
     asio::io_context signals;
     asio::signal_set wanted(signals, SIGTERM, SIGINT), again(signals, SIGHUP);

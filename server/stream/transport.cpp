@@ -1,11 +1,15 @@
 #include "server/stream/transport.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
+
+#include "base/limits.h"
 
 namespace licet::stream {
 namespace {
@@ -19,6 +23,9 @@ Transport::Transport(boost::asio::ip::tcp::socket socket, std::unique_ptr<ports:
     socket_.non_blocking(true, ignored);
     socket_.native_non_blocking(true, ignored);
     socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+    // A link that broke without a word: the kernel tells when nothing is acknowledged, heartbeats included.
+    const unsigned unacknowledged_ms = limits::unacknowledged_max_ms;
+    (void)::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 }
 
 Transport::~Transport() {
@@ -68,8 +75,8 @@ IoResult Transport::write_some(std::span<const char> from) noexcept {
         if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoState::blocked, 0};
         return {errno == EPIPE || errno == ECONNRESET ? IoState::closed : IoState::failed, 0};
     }
-    // One record a call. One under way is offered again alone: a longer offer would let the session take the next bytes too and not say so. The kernel
-    // makes its own records, and holds nothing it has not taken.
+    // One record a call. One under way is offered again alone: a longer offer would let the session take the next bytes too and not say so. The
+    // kernel makes its own records, and holds nothing it has not taken.
     const auto record = tls_->kernel_writes() ? from : from.first(std::min(from.size(), pending_record_ > 0 ? pending_record_ : kTlsRecordBytes));
     const auto io = tls_->write(record);
     switch (io.state) {

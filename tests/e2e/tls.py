@@ -2,15 +2,19 @@
 """TLS as partners and operators meet it: 1.3 alone, sessions resumed across a restart, client certificates and tokens bound to them, certificates read anew under a running
 stream."""
 import base64
+import concurrent.futures
 import hashlib
 import json
 import pathlib
+import re
+import selectors
 import signal
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -173,6 +177,11 @@ def a_token_fetched_with_a_certificate_is_good_with_it_alone(context):
     bare = context.partner("newsroom-desk")
     bare._token = bound
     refused_as("invalid-token", lambda: bare.publish("newsroom", "{}"))
+    try:
+        holder.post("/v1/products/newsroom/tickets")
+        raise AssertionError("a bound token got a ticket")
+    except Problem as e:
+        equal((e.status, e.slug), (403, "forbidden"), "a ticket for a bound token")
     # A resumed session is who the first one was.
     with holder.connect() as sock:
         equal(answer_over(sock), 200, "the first connection")
@@ -250,6 +259,80 @@ def where_certificates_are_required_nobody_comes_without(context):
     equal(refused_by_handshake(context.partner("berlin-lab")), True, "no certificate")
     equal(refused_by_handshake(context.partner("berlin-lab", "stranger")), True, "a certificate of another CA")
     context.partner("berlin-lab", "lab").pull("newsroom", limit=1)
+
+
+SOCKETS, DRAIN_MS = 1000, 4000
+
+
+@case
+def a_thousand_sockets_are_drained_one_after_another(context):
+    context.stack.stop_node("eu")
+    context.stack.write_config("eu")
+    path = context.stack.config("eu")
+    path.write_text(path.read_text().replace("drain_ms = 0", f"drain_ms = {DRAIN_MS}", 1))
+    context.stack.start_node("eu")
+    clients = [context.client("berlin-lab") for _ in range(8)]
+    token = clients[0].token()
+    for client in clients:
+        client._token = token
+    with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+        parts = pool.map(lambda client: [client.websocket("newsroom") for _ in range(SOCKETS // len(clients))], clients)
+        sockets = [one for part in parts for one in part]
+    selector = selectors.DefaultSelector()
+    for one in sockets:
+        one.sock.setblocking(False)
+        selector.register(one.sock, selectors.EVENT_READ, one)
+    node = context.stack.nodes["eu"].popen
+    node.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    ended = {}
+    while len(ended) < SOCKETS and time.monotonic() - began < 30:
+        for key, _ in selector.select(0.2):
+            one = key.data
+            try:
+                while chunk := one.sock.recv(65536):
+                    one.buffer += chunk
+            except (ssl.SSLWantReadError, BlockingIOError):
+                continue
+            ended[id(one)] = time.monotonic() - began
+            selector.unregister(one.sock)
+    equal(len(ended), SOCKETS, "sockets ended by the node")
+    node.wait(30)
+    equal(node.returncode, 0, "exit code")
+    context.stack.nodes.pop("eu")
+    retries = set()
+    for one in sockets:
+        one.sock.close()
+        one.sock = Silent()
+        for _ in one:
+            pass
+        equal(one.close_code, 1012, "close code")
+        reason = one.close_reason.decode()
+        retries.add(int(re.search(r"; retry=(\d+); cursor=\S+$", reason).group(1)))
+    # Each tenth of the time ends about a tenth of them.
+    tenths = [0] * 11
+    for at in ended.values():
+        tenths[min(10, int(at * 10_000 / DRAIN_MS))] += 1
+    equal(max(tenths) <= SOCKETS // 4, True, f"evenly: {tenths}")
+    equal(sum(tenths[5:]) >= SOCKETS // 3, True, f"half of them in the second half: {tenths}")
+    equal((len(retries) > SOCKETS // 4, min(retries) >= 1000, max(retries) > DRAIN_MS), (True, True, True), "hints when to come back")
+    context.stack.start_node("eu")
+
+
+class Silent:
+    """A socket that takes and gives nothing: what was received is read from the buffer."""
+
+    def sendall(self, data):
+        pass
+
+    def recv(self, size):
+        return b""
+
+    def close(self):
+        pass
+
+    def shutdown(self, how):
+        pass
 
 
 if __name__ == "__main__":

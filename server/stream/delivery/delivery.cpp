@@ -54,14 +54,14 @@ class AllShards final : public Delivery {
             });
     }
 
-    void drain(std::function<void()> done) override {
+    void drain(std::function<void()> done, int over_ms) override {
         const auto all = after_all(shards_.size(), [this, done = std::move(done)] {
             auto unused = meters_.abandon(services_.clock->utc_now());
             // A journal that refuses leaves them to suspense: visible, and settled by the subscribers' cursors.
             if (!unused.empty() && !services_.journal->append(std::move(unused), {})) log::error("delivery.intents_left_open");
             if (done) done();
         });
-        for (auto& shard : shards_) shard->post([&shard, all] { shard->drain(all); });
+        for (auto& shard : shards_) shard->post([&shard, all, over_ms] { shard->drain(over_ms, all); });
     }
 
     void consents_end_at(UtcMillis at) override { gate_.limit(at.value == 0 ? WriteGate::kNever : at.value); }

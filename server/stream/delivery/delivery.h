@@ -96,9 +96,9 @@ class Delivery : public app::DataPlane {
     // From the log's writer thread: shares the batch with every shard.
     virtual void on_appended(std::shared_ptr<const ports::LogBatch> batch) = 0;
 
-    // Ends all streams: at a frame boundary with the reconnect hint (WebSocket 1012, SSE comment), or at once where the peer does not read. Journals
-    // what was delivered, then calls `done`.
-    virtual void drain(std::function<void()> done) = 0;
+    // Takes no more requests and ends all streams, evenly over the time given: at a frame boundary with the reconnect hint (WebSocket 1012, SSE
+    // comment and `retry:`), or at once where the peer does not read. Journals what was delivered, then calls `done`.
+    virtual void drain(std::function<void()> done, int over_ms = 0) = 0;
 
     // False: a node that must not deliver (lease lost, catalog not read under it) begins no further write when this returns, until true. `done`: when
     // none that was begun is under way.

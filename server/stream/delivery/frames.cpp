@@ -47,17 +47,20 @@ void append_sse_event(std::string_view cursor, std::string_view payload, std::st
     out += "\n\n";
 }
 
-void append_sse_end(CloseCode code, std::string_view reason, std::string_view cursor, std::string& out) {
+void append_sse_end(CloseCode code, std::string_view reason, std::string_view cursor, int retry_ms, std::string& out) {
     out += ": " + std::to_string(static_cast<int>(code)) + " ";
     out += reason;
+    if (retry_ms > 0) out += "\nretry: " + std::to_string(retry_ms);
     if (!cursor.empty()) out.append("\nid: ").append(cursor);
     out += "\n\n";
 }
 
-void append_websocket_close(CloseCode code, std::string_view reason, std::string& out) {
-    std::string payload;
+void append_websocket_close(CloseCode code, std::string_view what, std::string_view cursor, int retry_ms, std::string& out) {
+    std::string payload, reason(what);
     payload += static_cast<char>(static_cast<std::uint16_t>(code) >> 8);
     payload += static_cast<char>(static_cast<std::uint16_t>(code));
+    if (retry_ms > 0) reason += "; retry=" + std::to_string(retry_ms);
+    if (!cursor.empty()) reason.append("; cursor=").append(cursor);
     std::size_t size = std::min(reason.size(), kReasonMaxBytes);
     while (size < reason.size() && size > 0 && (static_cast<unsigned char>(reason[size]) & 0xc0) == 0x80) --size;
     payload += reason.substr(0, size);

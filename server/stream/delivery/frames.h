@@ -34,10 +34,11 @@ enum class CloseCode : std::uint16_t {
     lagging = 4408,      // behind the head for longer than subscriber_lag_max_ms
     cursor_gone = 4410,  // what comes next is no longer kept
 };
-// `reason` is UTF-8; cut to 123 bytes at a character's end.
-void append_websocket_close(CloseCode code, std::string_view reason, std::string& out);
-// The same for SSE, as a comment. With a cursor (it may be empty) an `id:` field follows: it moves Last-Event-ID and makes no event.
-void append_sse_end(CloseCode code, std::string_view reason, std::string_view cursor, std::string& out);
+// `reason`, "; retry=" and "; cursor=" (0 and empty: left out) are UTF-8; cut to 123 bytes at a character's end.
+void append_websocket_close(CloseCode code, std::string_view reason, std::string_view cursor, int retry_ms, std::string& out);
+// The same for SSE, as a comment. `retry:` (0: none) and, with a cursor (it may be empty), an `id:` field follow: they move the reconnection
+// time and Last-Event-ID, and make no event.
+void append_sse_end(CloseCode code, std::string_view reason, std::string_view cursor, int retry_ms, std::string& out);
 void append_websocket_ping(std::string& out);
 // Answers to the peer's.
 void append_websocket_pong(std::string_view payload, std::string& out);

@@ -119,6 +119,7 @@ void Session::write() {
 void Session::wait_for_room() {
     blocked_ = true;
     progressed_ns_ = shard_.now_ns();
+    shard_.look_soon(*this);
     if (at_head_) behind_since_ns_ = progressed_ns_;
     at_head_ = false;
     connection_->wait_writable([self = shared_from_this()](bool ok) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "base/timer_wheel.h"
 #include "server/stream/delivery/conflation.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/frames.h"
@@ -23,7 +24,7 @@ namespace licet::stream {
 
 class Shard;
 
-class Session : public std::enable_shared_from_this<Session> {
+class Session : public std::enable_shared_from_this<Session>, public TimerWheel::Entry {
   public:
     Session(Shard& shard, ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback);
 
@@ -33,6 +34,10 @@ class Session : public std::enable_shared_from_this<Session> {
     // The shard has new events, or may deliver (again), or an intent became durable.
     void advance();
     void tick(std::int64_t now_ns);
+    // When tick() is to be called again, if nothing calls for it sooner.
+    [[nodiscard]] std::int64_t rests_until(std::int64_t now_ns) const noexcept;
+    // The node goes away; who comes back after `retry_ms` does not come with all others.
+    void restart(int retry_ms);
     // Ends now: with a reason and the cursor where a frame may be written, by a reset where none may (inside a frame, or the peer does not read). For
     // what forbids every further byte.
     void end(CloseCode code, std::string_view reason);
@@ -74,6 +79,7 @@ class Session : public std::enable_shared_from_this<Session> {
     void metered();
     void settle_suspense(Offset received, std::function<void()> then);
     void open_stream();
+    void forget_the_start();
 
     void write();  // as much as socket and meter take
     struct Reach {
@@ -111,7 +117,7 @@ class Session : public std::enable_shared_from_this<Session> {
     void settle_acked();
     void write_control();
     [[nodiscard]] std::string last_words(CloseCode code, std::string_view reason);
-    // Why it must end, looked at every second; nullopt: it need not.
+    // Why it must end, looked at with every tick; nullopt: it need not.
     struct Ending {
         CloseCode code{};
         std::string_view reason;
@@ -168,6 +174,8 @@ class Session : public std::enable_shared_from_this<Session> {
     bool started_ = false, ended_ = false, blocked_ = false, reading_ = false, until_reached_ = false;
     bool control_under_way_ = false;  // part of control_ is out, or TLS holds it
     std::int64_t progressed_ns_ = 0, wrote_ns_ = 0;
+    std::int64_t pinged_ns_ = 0;        // since when a ping waits for any sign of the peer; 0: none does
+    int retry_ms_ = 0;                  // told with the last words; 0: nothing is
     std::int64_t paused_ns_ = 0;        // since when the node may not deliver; 0: it may
     std::int64_t behind_since_ns_ = 0;  // since when the peer keeps it from the head; 0: it does not, or it was never there
     UtcMillis ends_at_{Tape::kNever};   // token or contract

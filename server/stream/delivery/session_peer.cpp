@@ -1,4 +1,5 @@
 // What passes between a session and its peer besides events: control frames, heartbeats, and the end.
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -45,6 +46,7 @@ void Session::on_readable() {
         const auto io = connection_->read_some(buffer);
         if (io.state == IoState::blocked) return listen();
         if (io.state != IoState::done) return gone();
+        pinged_ns_ = 0;
         if (!is_websocket(request_.format) || leaving_) continue;  // nothing is expected, nothing is answered
         const auto outcome = websocket_.feed({buffer.data(), io.bytes});
         control_ += outcome.reply;
@@ -137,12 +139,24 @@ void Session::tick(std::int64_t now_ns) {
     if (request_.until.value != 0 && !reading_ && own_ && at_ == own_->end()) next();
     look_at_lag();
     if (!ended_ && blocked_) give_way(now_ns);
+    // A link that broke says nothing: the kernel finds out by what it cannot deliver, and this by what nobody answers.
+    if (!ended_ && pinged_ns_ != 0 && now_ns - pinged_ns_ > limits::pong_timeout_ms * kMsNs) return abort();
     if (ended_ || blocked_ || !control_.empty() || now_ns - wrote_ns_ < limits::heartbeat_interval_ms * kMsNs) return;
-    if (is_websocket(request_.format))
+    if (is_websocket(request_.format)) {
         append_websocket_ping(control_);
-    else
+        if (pinged_ns_ == 0) pinged_ns_ = now_ns;
+    } else {
         control_ += ": keep-alive\n\n";
+    }
     write_control();
+}
+
+// Who stands at the head of the live tape waits for an event or a heartbeat, and nothing else.
+std::int64_t Session::rests_until(std::int64_t now_ns) const noexcept {
+    const std::int64_t soon = now_ns + 1000 * kMsNs;
+    if (!live_ || blocked_ || behind_since_ns_ != 0 || ending_ || leaving_ || !control_.empty()) return soon;
+    const std::int64_t heartbeat = wrote_ns_ + limits::heartbeat_interval_ms * kMsNs;
+    return std::max(soon, pinged_ns_ == 0 ? heartbeat : std::min(heartbeat, pinged_ns_ + limits::pong_timeout_ms * kMsNs));
 }
 
 // The cursor covers what was withheld since the last event, as a page's does: who resumes from it misses nothing and need not be decided for again.
@@ -152,10 +166,15 @@ std::string Session::last_words(CloseCode code, std::string_view reason) {
     if (seal_cursor(shard_.siv(), {request_.product, {0}, stream_epoch_, next_}, text.data())) cursor = {text.data(), text.size()};
     std::string out;
     if (request_.format == WireFormat::sse)
-        append_sse_end(code, reason, cursor, out);
+        append_sse_end(code, reason, cursor, retry_ms_, out);
     else
-        append_websocket_close(code, cursor.empty() ? std::string(reason) : std::string(reason) + "; cursor=" + std::string(cursor), out);
+        append_websocket_close(code, reason, cursor, retry_ms_, out);
     return out;
+}
+
+void Session::restart(int retry_ms) {
+    retry_ms_ = retry_ms;
+    end(CloseCode::service_restart, "this node is restarting");
 }
 
 void Session::end(CloseCode code, std::string_view reason) {
@@ -170,6 +189,7 @@ void Session::leave(CloseCode code, std::string_view reason) {
     if (pull() || control_under_way_ || under_way()) return abort();
     // No event leaves any more; the last words may have to wait for room.
     leaving_ = true;
+    shard_.look_soon(*this);
     ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;
     control_ += last_words(code, reason);  // pongs that are due go first
     write_control();
@@ -190,6 +210,7 @@ void Session::finish(CloseCode code, std::string_view reason) {
     if (ended_ || ending_ || leaving_) return;
     if (!started_ || pull()) return end(code, reason);
     ending_ = Ending{code, reason};
+    shard_.look_soon(*this);
     ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;
     write();
 }

@@ -141,8 +141,17 @@ void Session::open_stream() {
                "\r\nretry: " + std::to_string(limits::sse_retry_ms) + "\n\n";
     }
     own_->append_raw(head);
+    forget_the_start();
     listen();
     write();
+}
+
+// An open stream may last, and there may be tens of thousands: what only its start needed goes.
+void Session::forget_the_start() {
+    handback_ = nullptr;
+    request_.snapshot.reset();
+    for (auto* text : {&request_.cursor, &request_.websocket_accept, &request_.websocket_extensions, &request_.extra_headers})
+        std::string().swap(*text);
 }
 
 }  // namespace licet::stream

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "base/limits.h"
@@ -12,8 +13,13 @@ namespace {
 
 constexpr std::string_view kNotInForce = "the contract is not in force";
 constexpr std::string_view kNotHere = "the product is served from another region";
-constexpr std::int64_t kTickMs = 1000;
+
 constexpr std::int64_t kFlushTurnNs = 500'000;
+constexpr std::int64_t kTickMs = 1000, kSecondNs = 1'000'000'000, kMsNs = 1'000'000;
+constexpr int kDrainStepMs = 20;
+constexpr int kRetrySpreadLeastMs = 4'000;
+
+constexpr std::uint64_t seconds(std::int64_t ns) noexcept { return static_cast<std::uint64_t>(ns / kSecondNs); }
 
 }  // namespace
 
@@ -26,9 +32,11 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
       gate_(gate),
       snapshot_(std::move(snapshot)),
       wake_all_shards_(std::move(wake_all_shards)),
+      looks_(seconds(services.clock->monotonic_ns())),
       journal_timer_(io),
       tick_timer_(io),
       ending_timer_(io),
+      drain_timer_(io),
       bytes_written_(&services.metrics->counter("licet_stream_written_bytes_total", "Bytes written to subscribers")),
       sessions_gauge_(&services.metrics->gauge("licet_stream_sessions", "Open subscriptions and pull requests")) {
     tools_.pseudonymiser = services.make_pseudonymiser();
@@ -48,7 +56,7 @@ void Shard::start_ticking() {
     tick_timer_.async_wait([this](const boost::system::error_code& error) {
         if (error) return;
         tick();
-        if (!draining_) start_ticking();
+        if (!draining_ || drain_.done) start_ticking();
     });
 }
 
@@ -60,11 +68,16 @@ void Shard::tick() {
     release();
     note_ends(ns);
     wake();  // whoever was to make the intent durable may have left
+    // Seldom, and then it concerns everyone: the node may not deliver, or may again; the clock was set back, and a contract's beginning lies ahead
+    // again.
+    const bool everyone = !delivering() || !delivered_ || now < ticked_;
+    delivered_ = delivering();
+    ticked_ = now;
+    if (!everyone) return looks_.advance(seconds(ns), [&](TimerWheel::Entry& due) { look_at(static_cast<Session&>(due).shared_from_this(), ns); });
     const auto all = std::vector(sessions_.begin(), sessions_.end());
     for (const auto& session : all) {
-        // Also the beginning of a contract lies ahead again when the clock is set back.
         if (!in_force(session->request().contract, now)) session->expire(CloseCode::policy_violation, kNotInForce);
-        session->tick(ns);
+        look_at(session, ns);
     }
 }
 
@@ -108,6 +121,16 @@ void Shard::run_later() {
     later_posted_ = !later_.empty();
     if (later_posted_) post([this] { run_later(); });
     work();
+}
+
+void Shard::look_at(const std::shared_ptr<Session>& session, std::int64_t now_ns) {
+    session->tick(now_ns);
+    if (!session->ended()) looks_.set(*session, seconds(session->rests_until(now_ns) + kSecondNs - 1));
+}
+
+void Shard::look_soon(Session& session) {
+    const auto soon = seconds(now_ns()) + 1;
+    if (!session.set() || session.due() > soon) looks_.set(session, soon);
 }
 
 UtcMillis Shard::ends_at(const ReadRequest& request) const {
@@ -179,12 +202,14 @@ void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, De
     auto session = std::make_shared<Session>(*this, std::move(request), std::move(connection), std::move(handback));
     sessions_.insert(session);
     sessions_gauge_->add(1);
+    look_soon(*session);
     session->start();
     if (sessions_.contains(session)) set_ending(session);
 }
 
 void Shard::forget(const std::shared_ptr<Session>& session) {
     awaiting_intent_.erase(session);
+    session->cancel();
     endings_.erase({session->ends_at().value, session.get()});
     if (sessions_.erase(session) == 0) return;
     sessions_gauge_->add(-1);
@@ -411,15 +436,43 @@ void Shard::apply_generation(bool consents) {
             if (view->live_if(format) != nullptr) view->restart_live(format);
 }
 
-void Shard::drain(std::function<void()> done) {
+// Ended one after another over the time given; who has not been goes on receiving.
+void Shard::drain(int over_ms, std::function<void()> done) {
     draining_ = true;
-    const auto all = std::vector(sessions_.begin(), sessions_.end());
-    for (const auto& session : all) session->end(CloseCode::service_restart, "this node is restarting");
+    drain_.left.assign(sessions_.begin(), sessions_.end());
+    drain_.total = drain_.left.size();
+    drain_.began_ns = now_ns();
+    drain_.over_ms = over_ms;
+    drain_.done = std::move(done);
+    drain_some();
+}
+
+void Shard::drain_some() {
+    const auto elapsed_ms = static_cast<std::size_t>((now_ns() - drain_.began_ns) / kMsNs);
+    const auto over_ms = static_cast<std::size_t>(drain_.over_ms);
+    const std::size_t kept = elapsed_ms >= over_ms ? 0 : drain_.total - drain_.total * elapsed_ms / over_ms;
+    while (!drain_.left.empty() && drain_.left.size() > kept) {
+        const auto session = drain_.left.back().lock();
+        drain_.left.pop_back();
+        // Spread by the golden ratio: however many there are, no two close together come back together.
+        const auto turn = static_cast<double>(drain_.left.size()) * 0.6180339887498949;
+        const int spread = std::max(drain_.over_ms, kRetrySpreadLeastMs);
+        if (session && !session->ended()) session->restart(limits::sse_retry_ms + static_cast<int>((turn - std::floor(turn)) * spread));
+    }
+    if (sessions_.empty()) drain_.left.clear();
+    if (drain_.left.empty()) return drained();
+    drain_timer_.expires_after(std::chrono::milliseconds(kDrainStepMs));
+    drain_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) drain_some();
+    });
+}
+
+void Shard::drained() {
     flush_delivered();
     tick_timer_.cancel();
     ending_timer_.cancel();
     journal_timer_.cancel();
-    done();
+    std::exchange(drain_.done, nullptr)();
 }
 
 }  // namespace licet::stream

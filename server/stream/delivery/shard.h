@@ -15,6 +15,7 @@
 #include <unordered_set>
 
 #include "base/fair_queue.h"
+#include "base/timer_wheel.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/meters.h"
 #include "server/stream/delivery/readers.h"
@@ -33,7 +34,7 @@ class Shard {
     void apply(const app::EpochChange& change);
     void opened(std::uint64_t opening);  // the node may deliver, by this opening of the gate
     void release();                      // the gate may have opened for who was held back by it
-    void drain(std::function<void()> done);
+    void drain(int over_ms, std::function<void()> done);
     void wake();  // an intent became durable somewhere
 
     // For sessions.
@@ -73,6 +74,7 @@ class Shard {
     void left(Session& session);
     void awaits_intent(std::shared_ptr<Session> session) { awaiting_intent_.insert(std::move(session)); }
     void forget(const std::shared_ptr<Session>& session);
+    void look_soon(Session& session);  // something has begun that must not last
     // From when on the request gives no right to anything, whatever the event: the end of its token or contract.
     [[nodiscard]] UtcMillis ends_at(const ReadRequest& request) const;
     // What a contract says about streams that fall behind; null: nothing.
@@ -91,6 +93,9 @@ class Shard {
     void flush_delivered();
     void start_ticking();
     void tick();
+    void look_at(const std::shared_ptr<Session>& session, std::int64_t now_ns);
+    void drain_some();
+    void drained();
     void time_is_up();
     void note_ends(std::int64_t now_ns);
     void run_later();
@@ -119,13 +124,23 @@ class Shard {
     std::map<std::pair<ProductNo, std::string>, std::shared_ptr<View>> views_;  // product, view key
     std::deque<std::shared_ptr<View>> due_;                                     // with sessions to be told of news
     std::unordered_set<std::shared_ptr<Session>> sessions_;
+    TimerWheel looks_;  // when each session is looked at, in seconds
+    bool delivered_ = false;
+    UtcMillis ticked_{};
+    struct Draining {
+        std::vector<std::weak_ptr<Session>> left;
+        std::size_t total = 0;
+        std::int64_t began_ns = 0;
+        int over_ms = 0;
+        std::function<void()> done;
+    } drain_;
     std::set<std::pair<std::int64_t, Session*>> endings_;  // when time ends each, in order
     std::set<std::shared_ptr<Session>> awaiting_intent_;
     FairQueue<const void*, std::function<void()>> later_;
     bool later_posted_ = false;
     std::map<ports::LogPosition, std::deque<std::pair<Offset, std::int64_t>>> ends_;  // of the log, as of each tick that found it moved
     std::map<ports::UsageOf, std::vector<ports::UsageRecord>> pending_;
-    boost::asio::steady_timer journal_timer_, tick_timer_, ending_timer_;
+    boost::asio::steady_timer journal_timer_, tick_timer_, ending_timer_, drain_timer_;
     bool journal_timer_set_ = false;
     ports::Counter* bytes_written_;
     ports::Gauge* sessions_gauge_;

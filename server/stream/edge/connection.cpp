@@ -95,7 +95,11 @@ Task<void> Connection::serve(std::optional<Owed> owed) {
 Task<bool> Connection::handshake() {
     deadline(shard_.options.timeouts.header_ms);
     boost::system::error_code error;
+    auto wait = asio::socket_base::wait_read;
     while (!aborted_) {
+        co_await transport_->socket().async_wait(wait, asio::redirect_error(asio::use_awaitable, error));
+        if (error) co_return false;
+        co_await shard_.handshake_turns.mine();
         const auto state = transport_->tls()->handshake();
         if (state == ports::TlsState::done) {
             shard_.handshakes[transport_->tls()->resumed() ? 1 : 0]->add();
@@ -105,9 +109,7 @@ Task<bool> Connection::handshake() {
             shard_.handshakes[2]->add();
             co_return false;
         }
-        const auto wait = state == ports::TlsState::want_read ? asio::socket_base::wait_read : asio::socket_base::wait_write;
-        co_await transport_->socket().async_wait(wait, asio::redirect_error(asio::use_awaitable, error));
-        if (error) co_return false;
+        wait = state == ports::TlsState::want_read ? asio::socket_base::wait_read : asio::socket_base::wait_write;
     }
     co_return false;
 }

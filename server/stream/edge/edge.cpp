@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <future>
+#include <utility>
 
 #include "base/limits.h"
 #include "server/ports/log.h"
@@ -41,6 +42,7 @@ Result<tcp::acceptor> listen(asio::io_context& io, const std::string& host, std:
         error.assign(errno, boost::system::system_category());
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(kBacklog, error);
+    if (!error) acceptor.non_blocking(true, error);
     if (error) return Error{Errc::unavailable, "cannot listen on " + host + ":" + std::to_string(port) + ": " + error.message(), {}};
     return acceptor;
 }
@@ -131,11 +133,14 @@ class RunningEdge final : public Edge, public std::enable_shared_from_this<Runni
         while (!shard.stopping) {
             tcp::socket socket(shard.io);
             co_await acceptors_[index]->async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
-            if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-            if (!error) {
-                take(shard, std::move(socket));
-                continue;
+            // A storm: one at a time would let in one for each turn of all others.
+            for (int taken = 1; !error; ++taken) {
+                take(shard, std::exchange(socket, tcp::socket(shard.io)));
+                if (taken == limits::accepts_per_turn) break;
+                acceptors_[index]->accept(socket, error);
             }
+            if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+            if (!error || error == asio::error::would_block || error == asio::error::try_again) continue;
             // Out of descriptors, most likely: wait for some to come back rather than spin.
             log::error("edge.accept_failed", {{"error", error.message()}});
             asio::steady_timer pause(shard.io, kAcceptPause);

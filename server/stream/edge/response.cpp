@@ -1,10 +1,17 @@
 #include "server/stream/edge/response.h"
 
 #include <boost/beast/http/status.hpp>
+#include <functional>
 
 namespace licet::stream {
 
 using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kDrainingRetrySpreadSeconds = 8;
+
+}  // namespace
 
 Response json_response(const json& body, int status) {
     return {status, "application/json", body.dump(-1, ' ', false, json::error_handler_t::replace), {}, false};
@@ -32,7 +39,9 @@ Response problem(const Error& error, std::string_view request_id, const json& me
         out.headers.emplace_back("Upgrade", "websocket");
         out.headers.emplace_back("Sec-WebSocket-Version", "13");
     }
-    if (entry.http_status == 503 || entry.http_status == 429) out.headers.emplace_back("Retry-After", "1");
+    // Those a restart sends away do not all come back in the same second.
+    const auto wait_s = error.code == Errc::draining ? 1 + std::hash<std::string_view>{}(request_id) % kDrainingRetrySpreadSeconds : 1;
+    if (entry.http_status == 503 || entry.http_status == 429) out.headers.emplace_back("Retry-After", std::to_string(wait_s));
     return out;
 }
 

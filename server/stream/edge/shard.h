@@ -13,6 +13,7 @@
 
 #include "server/stream/edge/edge.h"
 #include "server/stream/edge/forwarder.h"
+#include "server/stream/edge/handshakes.h"
 #include "server/stream/ingest/ingest.h"
 
 namespace licet::stream {
@@ -46,6 +47,7 @@ struct EdgeShard {
     std::function<void()> emptied;                                                  // set when the last of them is waited for
     bool stopping = false;
     std::array<ports::Counter*, 3> handshakes{};  // of TLS: full, resumed, failed
+    HandshakeTurns handshake_turns{io};
     std::map<std::pair<std::string, int>, ports::Counter*> responses;  // by route and status class
 };
 

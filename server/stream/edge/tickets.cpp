@@ -59,6 +59,9 @@ Task<bool> Connection::ticket(const std::string& name) {
     auto who = caller();
     if (!who) co_return co_await answer(refused(who.error()));
     if (!who->token.allows("read", name)) co_return co_await answer(refused({Errc::insufficient_scope, "needs the scope read:" + name, {}}));
+    // Who holds a ticket need not hold the certificate.
+    if (!who->token.certificate.empty())
+        co_return co_await answer(refused({Errc::forbidden, "a token that is bound to a certificate gets no tickets", "header:Authorization"}));
     if (who->snapshot->product(name) == nullptr) co_return co_await answer(refused({Errc::not_found, "no such product", {}}));
     // Good where it is issued only.
     if (const auto region = elsewhere(*who->snapshot, name); !region.empty())

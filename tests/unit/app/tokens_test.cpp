@@ -196,3 +196,17 @@ TEST_CASE("secret hashes: the salt counts, by its bytes") {
     CHECK(app::secret_hash(*crypto, "00", "s") != app::secret_hash(*crypto, "01", "s"));
     CHECK(app::secret_hash(*crypto, "", "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-2
 }
+
+TEST_CASE("a token fetched with a certificate names it; a binding that is not known here makes it void") {
+    const Issuer issuer;
+    const auto bound = issuer.tokens.issue(*issuer.snapshot(), "reader", "secret", "", "thumb");
+    REQUIRE(bound.ok());
+    CHECK(issuer.tokens.read(bound->token)->certificate == "thumb");
+    CHECK(issuer.tokens.read(issuer.token())->certificate.empty());
+    for (const json& cnf :
+         {json{{"jkt", "key"}}, json{{"x5t#S256", "thumb"}, {"jkt", "key"}}, json{{"x5t#S256", 1}}, json("thumb"), json::object(), json()}) {
+        auto claims = issuer.claims();
+        claims["cnf"] = cnf;
+        CHECK(issuer.refused(Issuer::forged(kHeader, claims, *issuer.signer)));
+    }
+}

@@ -89,6 +89,26 @@ TEST_CASE("a replay may take its time: it was never at the head") {
     CHECK(slow->events().size() == 600);
 }
 
+TEST_CASE("a WebSocket that gives no sign after a ping is ended; a pong, or anything else, is one") {
+    Node node;
+    auto silent = node.connect({}), alive = node.connect({});
+    node.quiet();
+    for (int pings = 1; pings <= 4 && !silent->ended(); ++pings) {
+        node.clock->advance_ms(limits::heartbeat_interval_ms);
+        node.await("a ping", [&] {
+            silent->read();
+            alive->read();
+            return alive->pings == pings;
+        });
+        alive->send("\x8a\x80\x01\x02\x03\x04");
+        node.quiet();
+    }
+    await_end(node, *silent);
+    CHECK(silent->pings == 3);
+    CHECK_FALSE(silent->close_code);
+    CHECK_FALSE(alive->ended());
+}
+
 TEST_CASE("a subscriber overtaken by retention is told so with 4410 and where it was") {
     Node node;
     Wanted wanted;

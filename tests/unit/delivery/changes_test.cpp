@@ -291,6 +291,49 @@ TEST_CASE("a drain says so at a frame boundary, with the cursor; inside a frame 
     }
 }
 
+TEST_CASE("a drain over a time ends streams one after another; who is left goes on receiving") {
+    Node node;
+    std::vector<std::unique_ptr<Peer>> peers;
+    for (int i = 0; i < 10; ++i) {
+        Wanted wanted;
+        wanted.format = i % 2 == 0 ? WireFormat::websocket_json : WireFormat::sse;
+        peers.push_back(node.connect(wanted));
+    }
+    node.append(1);
+    for (const auto& peer : peers) await_event(node, *peer, 0);
+    bool done = false;
+    node.delivery->drain([&] { done = true; }, 10'000);
+    const auto ended = [&] {
+        for (const auto& peer : peers) peer->read();
+        return std::count_if(peers.begin(), peers.end(), [](const auto& peer) { return peer->close_code.has_value(); });
+    };
+    node.quiet();
+    CHECK(ended() == 0);
+    node.clock->advance_ms(5'000);
+    node.await("half of them", [&] { return ended() == 5; });
+    node.append(1);
+    node.await("an event for the others", [&] {
+        return ended() == 5 &&
+               std::all_of(peers.begin(), peers.end(), [](const auto& peer) { return peer->close_code || peer->events().size() == 2; });
+    });
+    CHECK_FALSE(done);
+    Wanted late;
+    late.open = false;
+    const auto refused = node.connect(late);
+    node.await("a refusal", [&] { return node.handed.size() == 1; });
+    CHECK(node.handed[0].error->code == Errc::draining);
+    node.clock->advance_ms(5'000);
+    node.await("the end", [&] { return done && ended() == 10; });
+    std::set<std::string> reasons;
+    for (const auto& peer : peers) {
+        CHECK(peer->close_code == 1012);
+        CHECK(peer->close_cursor == cursor_at(node, peer->events().size()));
+        if (!peer->close_reason.empty()) reasons.insert(peer->close_reason.substr(0, peer->close_reason.find("; cursor=")));
+    }
+    CHECK(reasons.size() == 5);
+    CHECK(reasons.begin()->starts_with("this node is restarting; retry="));
+}
+
 TEST_CASE("a revocation while a start waits for the ledger, the log or the clock's place in it ends the start") {
     for (const auto start : {StartAt::earliest, StartAt::since}) {
         Node node;

@@ -26,14 +26,17 @@ TEST_CASE("text frames carry the shortest length that holds") {
 
 TEST_CASE("a close frame's reason is cut at a character") {
     std::string out;
-    append_websocket_close(CloseCode::service_restart, "going", out);
+    append_websocket_close(CloseCode::service_restart, "going", "", 0, out);
     CHECK(out == "\x88\x07\x03\xf4going"s);
     out.clear();
-    append_websocket_close(CloseCode::normal, std::string(122, 'a') + "\xc3\xa9", out);  // é would end at 124
+    append_websocket_close(CloseCode::normal, std::string(122, 'a') + "\xc3\xa9", "", 0, out);  // é would end at 124
     CHECK(out.size() == 2 + 2 + 122);
     out.clear();
-    append_websocket_close(CloseCode::normal, std::string(121, 'a') + "\xc3\xa9", out);
+    append_websocket_close(CloseCode::normal, std::string(121, 'a') + "\xc3\xa9", "", 0, out);
     CHECK(out.size() == 2 + 2 + 123);
+    out.clear();
+    append_websocket_close(CloseCode::service_restart, "going", "CUR", 1500, out);
+    CHECK(out == "\x88\x1f\x03\xf4going; retry=1500; cursor=CUR"s);
 }
 
 TEST_CASE("a payload cannot write SSE fields of its own") {
@@ -50,9 +53,12 @@ TEST_CASE("a payload cannot write SSE fields of its own") {
 
 TEST_CASE("the end of an SSE stream is a comment and an id, never an event") {
     std::string out;
-    append_sse_end(CloseCode::lagging, "slower than the stream", "CUR", out);
+    append_sse_end(CloseCode::lagging, "slower than the stream", "CUR", 0, out);
     CHECK(out == ": 4408 slower than the stream\nid: CUR\n\n");
     out.clear();
-    append_sse_end(CloseCode::internal, "why", "", out);
+    append_sse_end(CloseCode::service_restart, "going", "CUR", 1500, out);
+    CHECK(out == ": 1012 going\nretry: 1500\nid: CUR\n\n");
+    out.clear();
+    append_sse_end(CloseCode::internal, "why", "", 0, out);
     CHECK(out == ": 1011 why\n\n");
 }

@@ -35,11 +35,11 @@ class Meeting {
         SSL_CTX_set_max_proto_version(context_, version);
         SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_set_app_data(context_, this);
-        SSL_CTX_sess_set_new_cb(context_, [](SSL* ssl, SSL_SESSION* session) {
+        SSL_CTX_sess_set_new_cb(context_, [](SSL* ssl, SSL_SESSION* given) {
             auto* self = static_cast<Meeting*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
             ++self->tickets;
             SSL_SESSION_free(self->session);
-            self->session = session;
+            self->session = given;
             return 1;
         });
         if (shown != nullptr) {
