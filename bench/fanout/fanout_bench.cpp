@@ -1,221 +1,217 @@
-// Fan-out of governed, metered events to 1,000 WebSocket subscribers of one view, against the floor of the machine in the same run. README.md says
-// what is inside and what is not. Ends with one JSON line.
+// Fan-out of governed, metered events to 1,000 WebSocket subscribers beside the floor of the machine, plain and with TLS, beside the same node
+// governing nothing, and beside other servers, in the same run. README.md says what is inside and what is not. Ends with one JSON line.
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
-#include "bench/fanout/check.h"
-#include "bench/fanout/floor.h"
-#include "bench/fanout/subscribers.h"
-#include "bench/support/feed.h"
+#include "bench/support/contender.h"
 #include "bench/support/machine.h"
-#include "bench/support/node.h"
+#include "bench/support/options.h"
 
 namespace {
 
 using namespace licet::bench;
 
+constexpr std::uint32_t kViews = 100;
+
 struct Options {
-    int rounds = 9;
-    std::uint32_t contracts = kSubscribers, batch = 256, window = 4, publishers = 4;
-    std::uint64_t events = 8192;  // per round
-    bool shreddable = false;
+    std::uint64_t rounds = 7, contracts = kSubscribers, batch = 256, window = 4, publishers = 4, events = 8192;
+    std::uint64_t shreddable = 0, tls = 1, governance = 1, peers = 1;
 };
 
-Options read_options(int count, char** arguments) {
-    Options out;
-    for (int i = 1; i + 1 < count; i += 2) {
-        const std::string name = arguments[i];
-        const auto value = std::strtoul(arguments[i + 1], nullptr, 10);
-        if (value == 0) die(name + " expects a number");
-        if (name == "--rounds")
-            out.rounds = static_cast<int>(value);
-        else if (name == "--contracts")
-            out.contracts = static_cast<std::uint32_t>(value);
-        else if (name == "--batch")
-            out.batch = static_cast<std::uint32_t>(value);
-        else if (name == "--window")
-            out.window = static_cast<std::uint32_t>(value);
-        else if (name == "--publishers")
-            out.publishers = static_cast<std::uint32_t>(value);
-        else if (name == "--events")
-            out.events = value;
-        else if (name == "--shreddable")
-            out.shreddable = true;
-        else
-            die("bench_fanout [--rounds N] [--contracts N] [--batch EVENTS] [--window BATCHES] [--publishers N] [--events N] [--shreddable 1]");
+nlohmann::json json_of(const Series& s) {
+    return {
+        {"deliveries_per_s", std::round(median(s.rate))}, {"spread", rounded(spread(s.rate), 2)}, {"cpu_ns_per_delivery", rounded(median(s.cpu_ns))}};
+}
+
+struct Ratio {
+    double wall = 0, cpu = 0, lower = 0;
+    nlohmann::json json;
+};
+
+// Of neighbouring rounds: what disturbs the machine disturbs both. The lower one counts: rates suffer from whatever else runs, on either side;
+// processor time does not see a server that waits.
+Ratio ratio(const Series& mine, const Series& other) {
+    std::vector<double> walls, cpus;
+    for (std::size_t i = 0; i < mine.rate.size(); ++i) {
+        walls.push_back(mine.rate[i] / other.rate[i]);
+        cpus.push_back(other.cpu_ns[i] / mine.cpu_ns[i]);
     }
-    if (out.batch % kConsentedOf != 0) die("--batch expects a multiple of 8");
+    Ratio out{median(walls), median(cpus), 0, {}};
+    out.lower = std::min(out.wall, out.cpu);
+    out.json = {{"ratio", rounded(out.lower)},
+                {"ratio_wall", rounded(out.wall)},
+                {"ratio_wall_spread", rounded(spread(walls), 2)},
+                {"ratio_cpu", rounded(out.cpu)},
+                {"ratio_cpu_spread", rounded(spread(cpus), 2)}};
     return out;
 }
 
-struct Series {
-    std::vector<double> rate, cpu_ns;  // deliveries per second; processor nanoseconds per delivery
-};
-
 class Bench {
   public:
-    explicit Bench(Options options) : options_(options), cores_(two_cores()) {
-        allow_descriptors(4 * kSubscribers + 256);
-        char secret[] = "secret of a benchmark's clients";
-        subscribers_ = std::make_unique<Subscribers>(cores_.client, secret);
+    explicit Bench(const Options& options) : options_(options), cores_(two_cores()) {
+        allow_descriptors(12 * kSubscribers);
+        crowd_ = std::make_unique<Crowd>(cores_.client, secret_);
+        certificate_ = make_certificate(scratch_.path());
+        if (options.peers != 0)  // before there are threads
+            programs_ = start_peers({Service::relay, Service::nats, Service::redis, Service::nchan, Service::ws}, scratch_.path(), cores_.server);
         pin_to(cores_.server);
-        node_ = Node::start({scratch_.path(), secret, options_.contracts, options_.shreddable});
-        Round connect{Round::Kind::connect_server, node_->port(), options_.contracts};
-        connect.publishers = options_.publishers;
-        (void)subscribers_->run(connect);
-        subscribers_->tell({Round::Kind::connect_floor, floor_.port()});
-        floor_.accept_all(kSubscribers);
-        (void)subscribers_->wait();
+        NodeRounds rounds{static_cast<std::uint32_t>(options.publishers), window(), options.events, false};
+        governed_ = node("governed", Governance::one_view, options.contracts, rounds);
+        floor_ = std::make_unique<FloorContender>(*crowd_, next_target_++, "floor", *governed_, Certificate{});
+        order_ = {governed_.get(), floor_.get()};
+        if (options.governance != 0) {
+            ungoverned_ = node("ungoverned", Governance::none, 1, rounds);
+            apart_ = node("100 views", Governance::view_per_contract, kViews, rounds);
+            order_.insert(order_.end(), {ungoverned_.get(), apart_.get()});
+        }
+        if (options.tls != 0) {
+            rounds.tls = true;
+            rounds.events = std::max<std::uint64_t>(options.events / 2, options.batch);
+            tls_ = node("governed, TLS", Governance::one_view, options.contracts, rounds);
+            tls_floor_ = std::make_unique<FloorContender>(*crowd_, next_target_++, "TLS floor", *tls_, certificate_);
+            order_.insert(order_.end(), {tls_.get(), tls_floor_.get()});
+        }
+        for (RunningPeer& p : programs_) {
+            peers_.push_back(std::make_unique<PeerContender>(*crowd_, next_target_++, std::move(p)));
+            order_.push_back(peers_.back().get());
+        }
     }
 
     nlohmann::json measure(std::size_t message_bytes) {
-        const std::uint64_t pad = pad_for(message_bytes);
-        Round round{Round::Kind::publish_and_read};
-        round.batches = static_cast<std::uint32_t>(std::max<std::uint64_t>(options_.events / options_.batch, 1));
-        round.batch_events = options_.batch;
-        round.window = options_.window;
-        round.pad = pad;
-        const std::uint64_t delivered_of_batch = options_.batch / kConsentedOf * kConsented;
-        round.batch_bytes = frame_bytes_ * delivered_of_batch;
-        const double deliveries = static_cast<double>(round.batches * delivered_of_batch) * kSubscribers;
-
-        Series server, floor;
-        for (int i = -1; i < options_.rounds; ++i) {  // the first pair warms up
-            const double server_rate = serve(round, deliveries, i < 0 ? nullptr : &server);
-            const double floor_rate = send_raw(round, deliveries, i < 0 ? nullptr : &floor);
-            std::printf("%4zu B round %2d: governed %.2f M/s, floor %.2f M/s, ratio %.3f\n", message_bytes, i + 1, server_rate / 1e6,
-                        floor_rate / 1e6, server_rate / floor_rate);
-            std::fflush(stdout);
+        for (Contender* c : order_) c->prepare(message_bytes);
+        for (std::uint64_t round = 0; round <= options_.rounds; ++round) {
+            std::printf("%4zu B round %2llu, M/s:", message_bytes, static_cast<unsigned long long>(round));
+            for (Contender* c : order_) {
+                c->play();
+                std::printf(" %s %.3f;", c->name().c_str(), c->last_rate() / 1e6);
+                std::fflush(stdout);
+                if (round == 0) c->forget();  // warms up
+            }
+            std::printf("\n");
         }
-        return summary(server, floor);
+        const auto out = summary();
+        for (Contender* c : order_) c->forget();
+        return out;
     }
 
-    // Every delivered event billed once to its contract: the journal as the flusher brought it into the ledger.
     bool metered() {
-        node_->stop();
-        const auto billed = node_->billed();
-        const std::uint64_t read_by_one_contract = delivered_events_;
-        std::printf("billed: %llu contracts, %llu to %llu events each of %llu delivered, %llu journal records\n",
-                    static_cast<unsigned long long>(billed.contracts), static_cast<unsigned long long>(billed.least_events),
-                    static_cast<unsigned long long>(billed.most_events), static_cast<unsigned long long>(read_by_one_contract),
-                    static_cast<unsigned long long>(billed.records));
-        return !billed.gap && !billed.overlap && billed.contracts == options_.contracts && billed.least_events == read_by_one_contract &&
-               billed.most_events == read_by_one_contract && billed.bytes == delivered_bytes_ * options_.contracts;
+        bool out = true;
+        for (auto* n : {governed_.get(), ungoverned_.get(), apart_.get(), tls_.get()})
+            if (n != nullptr) out = n->metered() && out;
+        return out;
     }
 
   private:
-    // One event tells how long its message is; the filling makes it as long as asked.
-    std::uint64_t pad_for(std::size_t message_bytes) {
-        const std::uint64_t header = message_bytes < 126 ? 2 : 4;
-        const auto probe = [&](std::uint64_t pad) {
-            Round round{Round::Kind::publish_and_read};
-            round.first_event = next_event();
-            round.batches = round.batch_events = round.window = 1;
-            round.pad = pad;
-            const Outcome out = subscribers_->run(round);
-            account({subscribers_->capture(), out.bytes}, out.frame_bytes, round.first_event, 1, 1);
-            return out.frame_bytes - (out.frame_bytes < 2 + 126 ? 2 : 4);
+    [[nodiscard]] Window window() const { return {static_cast<std::uint32_t>(options_.batch), static_cast<std::uint32_t>(options_.window)}; }
+
+    std::unique_ptr<NodeContender> node(const std::string& name, Governance governance, std::uint64_t contracts, const NodeRounds& rounds) {
+        NodeOptions o;
+        o.directory = scratch_.path() + "/" + std::to_string(next_target_);
+        std::filesystem::create_directories(o.directory);
+        o.secret = secret_;
+        o.contracts = static_cast<unsigned>(contracts);
+        o.shreddable = options_.shreddable != 0;
+        o.governance = governance;
+        if (rounds.tls) o.certificate = certificate_;
+        return std::make_unique<NodeContender>(*crowd_, next_target_++, name, o, rounds);
+    }
+
+    nlohmann::json summary() const {
+        const Series& governed = governed_->series();
+        const Ratio to_floor = ratio(governed, floor_->series());
+        nlohmann::json out{{"floor_ratio", rounded(to_floor.lower)},
+                           {"floor_ratio_wall", rounded(to_floor.wall)},
+                           {"floor_ratio_wall_spread", to_floor.json["ratio_wall_spread"]},
+                           {"floor_ratio_cpu", rounded(to_floor.cpu)},
+                           {"floor_ratio_cpu_spread", to_floor.json["ratio_cpu_spread"]},
+                           {"deliveries_per_s", std::round(median(governed.rate))},
+                           {"floor_per_s", std::round(median(floor_->series().rate))},
+                           {"cpu_ns_per_delivery", rounded(median(governed.cpu_ns))},
+                           {"floor_cpu_ns_per_delivery", rounded(median(floor_->series().cpu_ns))}};
+        const auto put = [&](const char* name, const NodeContender* mine, const Contender* other) {
+            out[name] = mine == nullptr ? nlohmann::json() : ratio(mine->series(), other->series()).json;
         };
-        const std::uint64_t without = probe(0);
-        if (without > message_bytes) die("an event of " + std::to_string(without) + " B does not fit into " + std::to_string(message_bytes) + " B");
-        const std::uint64_t pad = message_bytes - without;
-        if (probe(pad) != message_bytes) die("the messages have another size than asked");
-        frame_bytes_ = message_bytes + header;
-        return pad;
-    }
-
-    // Numbers go on over all rounds; a round starts at a subject with consent.
-    std::uint64_t next_event() {
-        next_event_ = (next_event_ + kConsentedOf - 1) / kConsentedOf * kConsentedOf;
-        return next_event_;
-    }
-    void account(std::string_view frames, std::uint64_t frame_bytes, std::uint64_t first, std::uint64_t batches, std::uint64_t batch_events) {
-        delivered_bytes_ += check_frames(frames, frame_bytes, first, batches, batch_events);
-        delivered_events_ += frames.size() / frame_bytes;
-        next_event_ = first + batches * batch_events;
-    }
-
-    double serve(Round round, double deliveries, Series* series) {
-        round.first_event = next_event();
-        const double cpu = process_cpu_seconds();
-        const Outcome out = subscribers_->run(round);
-        const double used = process_cpu_seconds() - cpu;
-        account({subscribers_->capture(), out.bytes}, frame_bytes_, round.first_event, round.batches, round.batch_events);
-        const double rate = deliveries / (static_cast<double>(out.ns) / 1e9);
-        if (series != nullptr) {
-            series->rate.push_back(rate);
-            series->cpu_ns.push_back(used * 1e9 / deliveries);
+        put("tls_floor", tls_.get(), tls_floor_.get());
+        put("governance_1_view", ungoverned_ ? governed_.get() : nullptr, ungoverned_.get());
+        put("governance_100_views", apart_.get(), ungoverned_.get());
+        for (const Contender* c : order_) out["all"][c->name()] = json_of(c->series());
+        for (const auto& p : peers_) {
+            const auto r = ratio(governed, p->series());
+            out["peers"][p->name()] = {{"ratio", rounded(r.wall)},
+                                       {"ratio_spread", r.json["ratio_wall_spread"]},
+                                       {"batch_events", p->window().batch},
+                                       {"window_batches", p->window().batches}};
         }
-        return rate;
-    }
-
-    double send_raw(Round round, double deliveries, Series* series) {
-        const std::string bytes(subscribers_->capture(), round.batches * round.batch_bytes);  // what the server just sent to each
-        round.kind = Round::Kind::read_only;
-        subscribers_->tell(round);
-        const double used =
-            floor_.send_to_all(bytes, round.batch_bytes, round.window, subscribers_->progress(), [this] { return subscribers_->batches_read(); });
-        const Outcome out = subscribers_->wait();
-        const double rate = deliveries / (static_cast<double>(out.ns) / 1e9);
-        if (series != nullptr) {
-            series->rate.push_back(rate);
-            series->cpu_ns.push_back(used * 1e9 / deliveries);
-        }
-        return rate;
-    }
-
-    static nlohmann::json summary(const Series& server, const Series& floor) {
-        std::vector<double> ratios, cpu_ratios;  // of neighbouring rounds: what disturbs the machine disturbs both
-        for (std::size_t i = 0; i < server.rate.size(); ++i) {
-            ratios.push_back(server.rate[i] / floor.rate[i]);
-            cpu_ratios.push_back(floor.cpu_ns[i] / server.cpu_ns[i]);
-        }
-        // The lower one: rates suffer from whatever else runs, on either side; processor time does not see a server that waits.
-        return {{"floor_ratio", rounded(std::min(median(ratios), median(cpu_ratios)))},
-                {"floor_ratio_wall", rounded(median(ratios))},
-                {"floor_ratio_wall_spread", rounded(spread(ratios), 2)},
-                {"floor_ratio_cpu", rounded(median(cpu_ratios))},
-                {"floor_ratio_cpu_spread", rounded(spread(cpu_ratios), 2)},
-                {"deliveries_per_s", std::round(median(server.rate))},
-                {"floor_per_s", std::round(median(floor.rate))},
-                {"cpu_ns_per_delivery", rounded(median(server.cpu_ns))},
-                {"floor_cpu_ns_per_delivery", rounded(median(floor.cpu_ns))}};
+        return out;
     }
 
     const Options options_;
     const Cores cores_;
+    const std::string secret_ = "secret of a benchmark's clients";
     ScratchDirectory scratch_;
-    std::unique_ptr<Subscribers> subscribers_;
-    std::unique_ptr<Node> node_;
-    Floor floor_;
-    std::uint64_t next_event_ = 0, frame_bytes_ = 0, delivered_events_ = 0, delivered_bytes_ = 0;
+    Certificate certificate_;
+    std::unique_ptr<Crowd> crowd_;
+    std::vector<RunningPeer> programs_;
+    std::uint32_t next_target_ = 0;
+    std::unique_ptr<NodeContender> governed_, ungoverned_, apart_, tls_;
+    std::unique_ptr<FloorContender> floor_, tls_floor_;
+    std::vector<std::unique_ptr<PeerContender>> peers_;
+    std::vector<Contender*> order_;
 };
+
+// The lower of both sizes; null where either is missing.
+nlohmann::json lower(const nlohmann::json& small, const nlohmann::json& large, const char* pointer) {
+    const nlohmann::json::json_pointer at(pointer);
+    if (!small.contains(at) || !large.contains(at)) return nullptr;
+    return std::min(small.at(at).get<double>(), large.at(at).get<double>());
+}
 
 }  // namespace
 
 int main(int count, char** arguments) {
-    const Options options = read_options(count, arguments);
+    Options o;
+    read_options(count, arguments,
+                 {{"--rounds", &o.rounds},
+                  {"--contracts", &o.contracts},
+                  {"--batch", &o.batch},
+                  {"--window", &o.window},
+                  {"--publishers", &o.publishers},
+                  {"--events", &o.events},
+                  {"--shreddable", &o.shreddable},
+                  {"--tls", &o.tls},
+                  {"--governance", &o.governance},
+                  {"--peers", &o.peers}});
+    if (o.batch % kConsentedOf != 0) die("--batch expects a multiple of 8");
     nlohmann::json line;
     {
-        Bench bench(options);
+        Bench bench(o);
         const auto small = bench.measure(256), large = bench.measure(1024);
         const bool metered = bench.metered();
         line = {{"bench", "fanout"},
-                {"floor_ratio", std::min(small["floor_ratio"].get<double>(), large["floor_ratio"].get<double>())},
+                {"floor_ratio", lower(small, large, "/floor_ratio")},
                 {"floor_ratio_256", small["floor_ratio"]},
                 {"floor_ratio_1024", large["floor_ratio"]},
+                {"tls_floor_ratio", lower(small, large, "/tls_floor/ratio")},
+                {"relay_ratio", lower(small, large, "/peers/relay/ratio")},
+                {"nats_ratio", lower(small, large, "/peers/nats/ratio")},
+                {"nchan_ratio", lower(small, large, "/peers/nchan/ratio")},
+                {"ws_ratio", lower(small, large, "/peers/ws/ratio")},
+                {"redis_pubsub_ratio", lower(small, large, "/peers/redis/ratio")},
+                {"governance_ratio_1_view", lower(small, large, "/governance_1_view/ratio")},
+                {"governance_ratio_100_views", lower(small, large, "/governance_100_views/ratio")},
                 {"subscribers", kSubscribers},
-                {"contracts", options.contracts},
+                {"contracts", o.contracts},
                 {"events_per_s_core", std::round(1e9 / small["cpu_ns_per_delivery"].get<double>())},
-                {"shreddable", options.shreddable},
+                {"shreddable", o.shreddable != 0},
                 {"metered", metered},
                 {"inside",
                  "edge HTTP and tokens, ingest, RocksDB log with fsync, policy, consent, redaction, cursors, tapes, fsynced usage journal, flusher"},
-                {"outside", "TLS, PostgreSQL (ledger and catalog in memory), Redis, control plane"},
-                {"rounds", options.rounds},
-                {"batch_events", options.batch},
-                {"window_batches", options.window},
+                {"outside", "TLS of the publishers, PostgreSQL (ledger and catalog in memory), Redis, control plane"},
+                {"rounds", o.rounds},
+                {"batch_events", o.batch},
+                {"window_batches", o.window},
                 {"256", small},
                 {"1024", large},
                 {"machine", machine()},

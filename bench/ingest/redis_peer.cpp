@@ -1,49 +1,33 @@
 #include "bench/ingest/redis_peer.h"
 
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
 
 #include "bench/support/client.h"
-#include "bench/support/machine.h"
 
 namespace licet::bench {
 namespace {
 
-std::uint16_t free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-        die("no free port");
-    ::close(fd);
-    return ntohs(address.sin_port);
-}
-
-bool answers(std::uint16_t port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    std::array<char, 16> pong{};
-    const bool up = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && ::send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 &&
-                    ::recv(fd, pong.data(), pong.size(), 0) >= 5 && std::string_view(pong.data(), 5) == "+PONG";
-    ::close(fd);
-    return up;
+std::vector<std::string> arguments(const std::string& directory, std::uint16_t port) {
+    std::filesystem::create_directories(directory);
+    return {"redis-server",
+            "--port",
+            std::to_string(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            directory,
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--save",
+            "",
+            "--auto-aof-rewrite-percentage",
+            "0"};
 }
 
 void append_argument(std::string& out, std::string_view argument) {
@@ -63,29 +47,9 @@ void append_xadds(std::string& out, const std::vector<std::string>& documents) {
 
 }  // namespace
 
-RedisPeer::RedisPeer(const std::string& directory, int core) : port_(free_port()) {
-    std::filesystem::create_directories(directory);
-    const std::string port = std::to_string(port_);
-    child_ = ::fork();
-    if (child_ < 0) die("cannot fork");
-    if (child_ == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        pin_to(core);
-        ::execlp("redis-server", "redis-server", "--port", port.c_str(), "--bind", "127.0.0.1", "--dir", directory.c_str(), "--appendonly", "yes",
-                 "--appendfsync", "always", "--save", "", "--auto-aof-rewrite-percentage", "0", "--logfile", "redis.log",
-                 static_cast<char*>(nullptr));
-        std::perror("redis-server");
-        ::_exit(127);
-    }
-    for (int tries = 0; !answers(port_); ++tries) {
-        if (tries == 1000 || ::waitpid(child_, nullptr, WNOHANG) != 0) die("redis-server does not start");
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-}
-
-RedisPeer::~RedisPeer() {
-    ::kill(child_, SIGKILL);  // its data is thrown away
-    ::waitpid(child_, nullptr, 0);
+RedisPeer::RedisPeer(const std::string& directory, int core)
+    : port_(free_port()), program_(arguments(directory, port_), core, directory + "/redis.log") {
+    program_.await_port(port_);
 }
 
 std::string RedisPeer::version() const {
@@ -100,18 +64,6 @@ std::string RedisPeer::version() const {
     if (at == std::string_view::npos) return "unknown";
     const auto rest = text.substr(at + kName.size());
     return std::string(rest.substr(0, rest.find('\r')));
-}
-
-double RedisPeer::cpu_seconds() const {
-    std::ifstream in("/proc/" + std::to_string(child_) + "/stat");
-    std::string line;
-    std::getline(in, line);
-    std::istringstream fields(line.substr(line.rfind(')') + 2));
-    std::string skipped;
-    for (int i = 0; i < 11; ++i) fields >> skipped;
-    double user = 0, system = 0;
-    fields >> user >> system;
-    return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 RedisRequest pipelined_xadd(const std::vector<std::string>& documents) {

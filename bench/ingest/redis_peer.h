@@ -2,27 +2,25 @@
 // in the benchmark's own directory, on the core the maker says.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "bench/support/program.h"
 
 namespace licet::bench {
 
 class RedisPeer {
   public:
     RedisPeer(const std::string& directory, int core);  // dies when it does not start
-    ~RedisPeer();
-    RedisPeer(const RedisPeer&) = delete;
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
     [[nodiscard]] std::string version() const;
-    [[nodiscard]] double cpu_seconds() const;  // in ticks of 10 ms
+    [[nodiscard]] double cpu_seconds() const { return program_.cpu_seconds(); }
 
   private:
-    pid_t child_ = -1;
-    std::uint16_t port_ = 0;
+    const std::uint16_t port_;
+    Program program_;
 };
 
 // Requests and how many lines answer them: XADD of each document, one after the other, or all in one transaction.

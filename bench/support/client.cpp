@@ -69,18 +69,27 @@ std::string fetch_token(int fd, const std::string& client, const std::string& se
     return json.at("access_token").get<std::string>();
 }
 
-void open_websocket(int fd, const std::string& token) {
-    send_all(fd, std::string("GET /v1/products/") + kProduct +
-                     "/events?from=latest HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\nSec-WebSocket-Protocol: cloudevents.json\r\n"
-                     "Authorization: Bearer " +
-                     token + "\r\n\r\n");
-    std::string head;
-    for (char c = 0; !head.ends_with("\r\n\r\n");) {
-        if (::recv(fd, &c, 1, 0) != 1 || head.size() > 16384) die("no WebSocket: " + head);
-        head += c;
+std::string websocket_request(const std::string& token, const std::string& from) {
+    return std::string("GET /v1/products/") + kProduct + "/events?from=" + from +
+           " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\nSec-WebSocket-Protocol: cloudevents.json\r\n"
+           "Authorization: Bearer " +
+           token + "\r\n\r\n";
+}
+
+void greet(int fd, const std::vector<Step>& steps, SSL* ssl) {
+    for (const Step& step : steps) {
+        if (ssl == nullptr)
+            send_all(fd, step.say);
+        else if (SSL_write(ssl, step.say.data(), static_cast<int>(step.say.size())) != static_cast<int>(step.say.size()))
+            die("a greeting is not taken");
+        std::string got;
+        for (char c = 0; !got.ends_with(step.until); got += c) {
+            const auto n = ssl == nullptr ? ::recv(fd, &c, 1, 0) : SSL_read(ssl, &c, 1);
+            if (n != 1 || got.size() > 16384) die("a server greets otherwise than it should: " + got);
+        }
+        if (step.say.starts_with("GET ") && !got.starts_with("HTTP/1.1 101 ")) die("no WebSocket: " + got);
     }
-    if (!head.starts_with("HTTP/1.1 101 ")) die("no WebSocket: " + head);
 }
 
 std::string publish_request(const std::string& token, std::string_view ndjson) {
@@ -89,15 +98,14 @@ std::string publish_request(const std::string& token, std::string_view ndjson) {
     return out.append(ndjson);
 }
 
-bool Publisher::begin(std::string_view request, std::size_t events) {
+bool Source::begin(std::string_view request, std::size_t events) {
     request_ = request;
     events_ = events;
     written_ = 0;
-    answer_.clear();
     return advance();
 }
 
-bool Publisher::advance() {
+bool Source::advance() {
     while (wants_to_write()) {
         const ssize_t n = ::send(fd_, request_.data() + written_, request_.size() - written_, MSG_NOSIGNAL);
         if (n < 0 && errno == EAGAIN) break;
@@ -105,19 +113,26 @@ bool Publisher::advance() {
         written_ += static_cast<std::size_t>(n);
     }
     char buffer[8192];
+    bool ended = false;
     for (;;) {
         const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
         if (n < 0 && errno == EAGAIN) break;
         if (n <= 0) die("the server closed a publisher's connection");
-        answer_.append(buffer, static_cast<std::size_t>(n));
+        ended = answered({buffer, static_cast<std::size_t>(n)}) || ended;
     }
-    const std::size_t size = response_size(answer_);
-    if (size == 0) return false;
+    if (request_.empty() || wants_to_write() || !(ended || answered({}))) return false;
+    request_ = {};
+    written_ = 0;
+    return true;
+}
+
+bool Publisher::answered(std::string_view bytes) {
+    answer_.append(bytes);
+    if (response_size(answer_) == 0) return false;
     const auto json = nlohmann::json::parse(body_of(answer_), nullptr, false);
     if (!answer_.starts_with("HTTP/1.1 200 ") || !json.is_object() || json.value("accepted", std::size_t{0}) != events_)
         die("events were not accepted: " + answer_);
-    request_ = {};
-    written_ = 0;
+    answer_.clear();
     return true;
 }
 

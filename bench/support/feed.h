@@ -35,6 +35,9 @@ inline std::string document(std::uint64_t n, std::size_t pad) {
     return out;
 }
 
+// The number of the k-th event that names somebody with consent.
+inline std::uint64_t consented_event(std::uint64_t k) { return k / kConsented * kConsentedOf + k % kConsented; }
+
 inline nlohmann::json mapping_document() {
     return nlohmann::json::parse(R"({
         "attributes": {"id": {"pointer": "/n"}, "source": {"constant": "/e"}, "type": {"constant": "edit"}, "license": {"constant": "CC-BY-4.0"},
@@ -59,6 +62,31 @@ inline nlohmann::json policy_document() {
         "prohibition": [{
             "uid": "urn:licet:rule:bench:no-marketing", "target": "urn:licet:product:edits", "action": "use",
             "constraint": [{"leftOperand": "purpose", "operator": "isA", "rightOperand": "dpv:Marketing"}]}]})");
+}
+
+// Of contract i: the same conditions and one more, so that its program is like no other's; for its party alone.
+inline nlohmann::json policy_document_of(unsigned i) {
+    auto out = policy_document();
+    const std::string number = std::to_string(i);
+    out["uid"] = "urn:licet:policy:bench-" + number;
+    auto& permission = out["permission"][0];
+    permission["uid"] = "urn:licet:rule:bench-" + number + ":service";
+    permission["assignee"] = "urn:licet:party:partner-" + number;
+    permission["constraint"].push_back({{"leftOperand", "licet:eventType"}, {"operator", "isAnyOf"}, {"rightOperand", {"edit", "edit-" + number}}});
+    out.erase("prohibition");
+    return out;
+}
+
+// Nothing is governed: no field, no subject, no condition.
+inline nlohmann::json open_mapping_document() {
+    return nlohmann::json::parse(
+        R"({"attributes": {"id": {"pointer": "/n"}, "source": {"constant": "/e"}, "type": {"constant": "edit"}}, "fields": []})");
+}
+inline nlohmann::json open_policy_document() {
+    return nlohmann::json::parse(R"({
+        "@context": ["http://www.w3.org/ns/odrl.jsonld", "https://licet.dev/ns/odrl-profile/1"],
+        "@type": "Set", "uid": "urn:licet:policy:open", "profile": "https://licet.dev/ns/odrl-profile/1", "conflict": "prohibit",
+        "permission": [{"uid": "urn:licet:rule:open", "target": "urn:licet:product:edits", "action": "use"}]})");
 }
 
 }  // namespace licet::bench

@@ -19,6 +19,7 @@
 namespace licet::bench {
 
 [[noreturn]] inline void die(const std::string& what) {
+    std::fflush(stdout);
     std::fprintf(stderr, "bench: %s\n", what.c_str());
     std::_Exit(1);
 }

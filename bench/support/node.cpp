@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -16,6 +17,7 @@
 #include "server/main/system_clock.h"
 #include "server/openssl/crypto.h"
 #include "server/openssl/sealing.h"
+#include "server/openssl/tls.h"
 #include "server/prometheus/metrics.h"
 #include "server/rocksdb/event_log.h"
 #include "server/spdlog/log.h"
@@ -46,6 +48,7 @@ ports::Client client(const ports::Crypto& crypto, const std::string& id, const s
 
 ports::Configuration configuration(const ports::Crypto& crypto, const NodeOptions& options) {
     ports::Configuration out;
+    const bool open = options.governance == Governance::none, apart = options.governance == Governance::view_per_contract;
     out.epochs = {1, 0};
     out.regions = {{"eu", "http://127.0.0.1"}};
     ports::Product product;
@@ -54,11 +57,11 @@ ports::Configuration configuration(const ports::Crypto& crypto, const NodeOption
     product.owner = product.controller = "publisher";
     product.mapping_version = 1;
     product.shreddable = options.shreddable;
-    product.mappings = {mapping_document()};
+    product.mappings = {open ? open_mapping_document() : mapping_document()};
     out.products = {product};
     out.parties.push_back({"publisher", "", "DE", {}, {}});
     out.clients.push_back(client(crypto, "publisher", "publisher", std::string("write:") + kProduct, options.secret));
-    out.active_policies = {{"bench", 1, "active", policy_document()}};
+    if (!apart) out.active_policies = {{"bench", 1, "active", open ? open_policy_document() : policy_document()}};
     for (unsigned i = 0; i < options.contracts; ++i) {
         const std::string number = std::to_string(i);
         out.parties.push_back({"partner-" + number, "", "DE", {}, {}});
@@ -69,7 +72,8 @@ ports::Configuration configuration(const ports::Crypto& crypto, const NodeOption
         contract.party = "partner-" + number;
         contract.products = {kProduct};
         contract.purposes = {kPurpose};
-        contract.pseudonym_scope = "bench";  // shared, so that all contracts have one view
+        if (!apart) contract.pseudonym_scope = "bench";  // shared, so that all contracts have one view
+        if (apart) out.active_policies.push_back({"bench-" + number, 1, "active", policy_document_of(i)});
         out.contracts.push_back(contract);
     }
     return out;
@@ -84,6 +88,26 @@ std::shared_ptr<const ports::Signer> make_signer(const ports::Crypto& crypto) {
     return must(openssl::make_signer("-----BEGIN PRIVATE KEY-----\n" + base64(as_bytes(der)) + "\n-----END PRIVATE KEY-----\n"), "signing key");
 }
 
+// Keeps nothing, and says so from a thread of its own as a journal does.
+class NoJournal final : public ports::UsageJournal {
+  public:
+    NoJournal() : thread_([this] { io_.run(); }) {}
+    ~NoJournal() override { close(); }
+    Status append(std::vector<ports::UsageRecord>, Durable durable) override {
+        if (durable) asio::post(io_, [durable = std::move(durable)] { durable(success()); });
+        return success();
+    }
+    void close() override {
+        work_.reset();
+        if (thread_.joinable()) thread_.join();
+    }
+
+  private:
+    asio::io_context io_{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
+    std::thread thread_;
+};
+
 class OneShardNode final : public Node {
   public:
     explicit OneShardNode(const NodeOptions& options) {
@@ -97,20 +121,23 @@ class OneShardNode final : public Node {
         if (options.shreddable)
             keys_ = std::make_shared<app::SubjectKeys>(app::SubjectKeys::Parts{
                 std::make_shared<testing::MemoryKeyStore>(), openssl::make_key_wrapping({"key-encryption key, of the bench"}), crypto_, clock_});
-        start_planes();
+        start_planes(options);
     }
     ~OneShardNode() override { stop(); }
 
     std::uint16_t port() const override { return edge_->port(); }
+    std::uint16_t tls_port() const override { return tls_edge_ ? tls_edge_->port() : std::uint16_t{0}; }
     MemoryLedger::Sum billed() const override { return ledger_->sum(); }
 
     void stop() override {
         if (!thread_.joinable()) return;
         edge_->stop_accepting();
+        if (tls_edge_) tls_edge_->stop_accepting();
         auto drained = std::make_shared<std::promise<void>>();
         delivery_->drain([drained] { drained->set_value(); });
         drained->get_future().wait();
         edge_->stop();
+        if (tls_edge_) tls_edge_->stop();
         log_->close();
         journal_->close();
         flusher_->stop();
@@ -132,13 +159,15 @@ class OneShardNode final : public Node {
         snapshot_ = app::build_snapshot(configuration(*crypto_, options), "eu", consents, vocabulary);
         const auto first = must(snapshot_->program({1}, {1}), "policy");
         for (unsigned i = 1; i < options.contracts; ++i)
-            if (must(snapshot_->program({i + 1}, {1}), "policy")->view_key() != first->view_key()) die("the contracts do not share a view");
+            if ((must(snapshot_->program({i + 1}, {1}), "policy")->view_key() == first->view_key()) ==
+                (options.governance == Governance::view_per_contract))
+                die("the contracts have other views than asked");
     }
 
-    void start_planes() {
+    void start_planes(const NodeOptions& options) {
         stream::DeliveryServices d;
         d.log = log_;
-        d.journal = journal_;
+        d.journal = options.governance == Governance::none ? std::make_shared<NoJournal>() : std::shared_ptr<ports::UsageJournal>(journal_);
         d.clock = clock_;
         d.metrics = metrics_;
         d.make_pseudonymiser = [] { return openssl::make_pseudonymiser(as_bytes("pseudonym key of the benchmark.")); };
@@ -169,7 +198,11 @@ class OneShardNode final : public Node {
             return Error{Errc::unavailable, "not here", {}};
         };
         s.not_ready = []() -> std::optional<std::string> { return std::nullopt; };
-        edge_ = must(stream::Edge::start({&io_}, {"127.0.0.1", 0, "127.0.0.1", 0, 0, ""}, std::move(s)), "edge");
+        edge_ = must(stream::Edge::start({&io_}, {"127.0.0.1", 0, "127.0.0.1", 0, 0, ""}, s), "edge");
+        if (!options.certificate.key.empty()) {
+            s.tls = must(openssl::make_tls_context(options.certificate.certificate, options.certificate.key), "certificate");
+            tls_edge_ = must(stream::Edge::start({&io_}, {"127.0.0.1", 0, "127.0.0.1", 0, 0, ""}, s), "edge");
+        }
         thread_ = std::thread([this] { io_.run(); });
         flusher_->start();
     }
@@ -188,7 +221,7 @@ class OneShardNode final : public Node {
     asio::io_context io_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
     std::shared_ptr<stream::Delivery> delivery_;
-    std::shared_ptr<stream::Edge> edge_;
+    std::shared_ptr<stream::Edge> edge_, tls_edge_;
     std::thread thread_;
 };
 

@@ -1,4 +1,4 @@
-#include "bench/fanout/subscribers.h"
+#include "bench/support/crowd.h"
 
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -14,7 +14,7 @@
 
 namespace licet::bench {
 
-Subscribers::Subscribers(int core, const std::string& secret) {
+Crowd::Crowd(int core, const std::string& secret) {
     void* memory = ::mmap(nullptr, sizeof(SharedPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int pair[2];
     if (memory == MAP_FAILED || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) die("cannot share memory");
@@ -27,14 +27,15 @@ Subscribers::Subscribers(int core, const std::string& secret) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         ::close(pair[0]);
         pin_to(core);
-        read_for_ever(*page_, pair[1], secret);
+        live_as_crowd(*page_, pair[1], secret);
     }
     ::close(pair[1]);
     link_ = pair[0];
 }
 
-Subscribers::~Subscribers() {
+Crowd::~Crowd() {
     ::close(link_);
+    ::kill(child_, SIGKILL);
     ::waitpid(child_, nullptr, 0);
     ::close(page_->progress);
     ::munmap(page_, sizeof(SharedPage));
@@ -45,16 +46,16 @@ void announce_progress(SharedPage& page) {
     if (::write(page.progress, &one, sizeof one) != sizeof one) die("eventfd");
 }
 
-void Subscribers::tell(const Round& round) {
+void Crowd::tell(const Order& order) {
     page_->batches_read.store(0, std::memory_order_release);
     std::uint64_t ignored = 0;
     (void)!::read(page_->progress, &ignored, sizeof ignored);
-    if (::send(link_, &round, sizeof round, MSG_NOSIGNAL) != sizeof round) die("the subscribers are gone");
+    if (::send(link_, &order, sizeof order, MSG_NOSIGNAL) != sizeof order) die("the crowd is gone");
 }
 
-Outcome Subscribers::wait() {
+Outcome Crowd::wait() {
     Outcome out;
-    if (::recv(link_, &out, sizeof out, 0) != sizeof out) die("the subscribers are gone");
+    if (::recv(link_, &out, sizeof out, 0) != sizeof out) die("the crowd is gone");
     return out;
 }
 

@@ -1,5 +1,5 @@
-// The floor: what the kernel allows. One thread, as many sockets, the same bytes already framed in one buffer, one send() per socket of everything it
-// has not got yet. No policy, no log, no metering, no framing.
+// The floor: what the kernel (and OpenSSL, with a certificate) allows. One thread, as many sockets, the same bytes already framed in one buffer, one
+// write per socket of everything it has not got yet. No policy, no log, no metering, no framing.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/support/tls.h"
+
 namespace licet::bench {
 
 class Floor {
   public:
-    Floor();  // listens
+    explicit Floor(const Certificate& certificate = {});  // listens
     ~Floor();
     Floor(const Floor&) = delete;
 
@@ -23,11 +25,18 @@ class Floor {
                        const std::function<std::uint64_t()>& batches_read);
 
   private:
+    struct Socket {
+        int fd = -1;
+        SSL* ssl = nullptr;
+        std::uint64_t at = 0;
+    };
     void watch(int fd, std::uint32_t what);
+    // As much as the socket takes of what is there: bytes sent. With TLS one record of 16 KiB per write.
+    static std::uint64_t send(const Socket& socket, std::string_view bytes);
     int listener_ = -1;
     std::uint16_t port_ = 0;
-    std::vector<int> sockets_;
-    std::vector<std::uint64_t> at_;
+    SSL_CTX* tls_ = nullptr;
+    std::vector<Socket> sockets_;
     int epoll_ = -1;
     bool watches_progress_ = false;
 };

@@ -1,4 +1,4 @@
-#include "bench/fanout/floor.h"
+#include "bench/support/floor.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "bench/support/client.h"
 #include "bench/support/machine.h"
@@ -26,7 +27,7 @@ double thread_cpu_seconds() {
 
 }  // namespace
 
-Floor::Floor() {
+Floor::Floor(const Certificate& certificate) : tls_(certificate.key.empty() ? nullptr : tls_server_context(certificate)) {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
@@ -42,7 +43,11 @@ Floor::Floor() {
 Floor::~Floor() {
     ::close(listener_);
     ::close(epoll_);
-    for (const int fd : sockets_) ::close(fd);
+    for (const Socket& s : sockets_) {
+        SSL_free(s.ssl);
+        ::close(s.fd);
+    }
+    SSL_CTX_free(tls_);
 }
 
 void Floor::accept_all(int count) {
@@ -51,31 +56,48 @@ void Floor::accept_all(int count) {
         if (fd < 0) die("the floor cannot accept");
         const int on = 1;
         ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        SSL* ssl = tls_ == nullptr ? nullptr : tls_accept(tls_, fd);
         set_non_blocking(fd);
         watch(fd, EPOLLOUT | EPOLLET);
-        sockets_.push_back(fd);
+        sockets_.push_back({fd, ssl});
     }
+}
+
+std::uint64_t Floor::send(const Socket& socket, std::string_view bytes) {
+    if (socket.ssl == nullptr) {
+        const ssize_t n = ::send(socket.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (n <= 0 && errno != EAGAIN) die("a subscriber of the floor is gone");
+        return n > 0 ? static_cast<std::uint64_t>(n) : 0;
+    }
+    std::uint64_t sent = 0;
+    while (sent < bytes.size()) {
+        const int n = SSL_write(socket.ssl, bytes.data() + sent, static_cast<int>(std::min<std::size_t>(bytes.size() - sent, INT_MAX)));
+        if (n <= 0) {
+            if (SSL_get_error(socket.ssl, n) != SSL_ERROR_WANT_WRITE) die("a subscriber of the floor is gone");
+            break;
+        }
+        sent += static_cast<std::uint64_t>(n);
+    }
+    return sent;
 }
 
 double Floor::send_to_all(std::string_view bytes, std::uint64_t batch_bytes, std::uint64_t window, int progress,
                           const std::function<std::uint64_t()>& batches_read) {
     if (!watches_progress_) watch(progress, EPOLLIN | EPOLLET);
     watches_progress_ = true;
-    at_.assign(sockets_.size(), 0);
+    for (Socket& s : sockets_) s.at = 0;
     const double start = thread_cpu_seconds();
     std::vector<epoll_event> events(sockets_.size() + 1);
     std::size_t finished = 0;
     while (finished < sockets_.size()) {
         const std::uint64_t head = std::min<std::uint64_t>(bytes.size(), (batches_read() + window) * batch_bytes);
         bool moved = false;
-        for (std::size_t i = 0; i < sockets_.size(); ++i) {
-            if (at_[i] >= head) continue;
-            const ssize_t n = ::send(sockets_[i], bytes.data() + at_[i], head - at_[i], MSG_NOSIGNAL);
-            if (n < 0 && errno == EAGAIN) continue;
-            if (n <= 0) die("a subscriber of the floor is gone");
-            moved = true;
-            at_[i] += static_cast<std::uint64_t>(n);
-            finished += at_[i] == bytes.size();
+        for (Socket& s : sockets_) {
+            if (s.at >= head) continue;
+            const std::uint64_t n = send(s, bytes.substr(s.at, head - s.at));
+            moved = moved || n > 0;
+            s.at += n;
+            finished += n > 0 && s.at == bytes.size();
         }
         if (!moved && ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), kStalledMs) == 0)
             die("the subscribers of the floor read nothing");

@@ -1,4 +1,4 @@
-#include "bench/fanout/check.h"
+#include "bench/support/check.h"
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -10,12 +10,15 @@
 namespace licet::bench {
 namespace {
 
-std::uint64_t check_frame(std::string_view payload, std::uint64_t n) {
+std::uint64_t check_frame(std::string_view payload, std::uint64_t n, bool governed) {
     const auto event = nlohmann::json::parse(payload, nullptr, false);
     const std::string id = event_id(n);
     if (!event.is_object() || event.value("id", "") != id || event.at("data").value("n", "") != id)
         die("expected event " + id + ": " + std::string(payload));
-    if (event.at("data").value("user", "").size() != 43 || payload.find(subject_name(subject_of(n))) != std::string_view::npos)
+    if (!governed) {
+        if (event.at("data").value("user", "") != subject_name(subject_of(n)))
+            die("a value was changed that nothing governs: " + std::string(payload));
+    } else if (event.at("data").value("user", "").size() != 43 || payload.find(subject_name(subject_of(n))) != std::string_view::npos)
         die("an address left in clear: " + std::string(payload));
     return event.at("data").dump().size();
 }
@@ -30,8 +33,8 @@ std::uint64_t number_of(std::string_view payload) {
 
 }  // namespace
 
-std::uint64_t check_frames(std::string_view frames, std::uint64_t frame_bytes, std::uint64_t first, std::uint64_t batches,
-                           std::uint64_t batch_events) {
+std::uint64_t check_frames(std::string_view frames, std::uint64_t frame_bytes, std::uint64_t first, std::uint64_t batches, std::uint64_t batch_events,
+                           bool governed) {
     std::uint64_t billed = 0;
     std::vector<bool> seen(batches);
     const auto next = [&] {
@@ -44,8 +47,8 @@ std::uint64_t check_frames(std::string_view frames, std::uint64_t frame_bytes, s
         if (batch >= batches || seen[batch]) die("a batch came twice, or was not published");
         seen[batch] = true;
         for (std::uint64_t n = first + batch * batch_events; n < first + (batch + 1) * batch_events; ++n) {
-            if (!consented(subject_of(n))) continue;
-            billed += check_frame(next(), n);
+            if (governed && !consented(subject_of(n))) continue;
+            billed += check_frame(next(), n, governed);
             frames.remove_prefix(frame_bytes);
         }
     }
