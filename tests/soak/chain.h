@@ -9,35 +9,13 @@
 #include <charconv>
 #include <ctime>
 #include <optional>
-#include <random>
 #include <utility>
 
 #include "tests/fault/http.h"
-#include "tests/soak/frames.h"
+#include "tests/soak/desk.h"
 #include "tests/soak/judge.h"
 
 namespace soak {
-
-enum class Transport : std::uint8_t { websocket, deflate, sse, pull };
-
-struct Habits {
-    bool keeps_up = false;  // never slow, never cut off
-    bool replays = false;   // windows of the past, one after the other
-    double rest_s = 60;     // between two of its whims, on average
-};
-
-// What chains share: the thread's.
-struct Desk {
-    World& world;
-    Stats& stats;
-    std::minstd_rand random;
-    int epoll;
-    Inflater inflater;
-    std::string scratch = std::string(1 << 20, '\0');
-
-    double chance() { return std::uniform_real_distribution<>(0, 1)(random); }
-    std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); }
-};
 
 class Chain {
   public:
@@ -235,7 +213,11 @@ class Chain {
         return false;
     }
 
-    [[nodiscard]] bool calm(std::int64_t now) const { return now > calm_from_ns_ && !habits_.replays && transport_ != Transport::pull; }
+    // Where the event's latency counts, if it does.
+    [[nodiscard]] Histogram* latency(std::int64_t now) const {
+        if (now <= calm_from_ns_ || habits_.replays || transport_ == Transport::pull) return nullptr;
+        return habits_.keeps_up ? &stats_.kept_up_us : &stats_.latency_us;
+    }
 
     std::size_t messages(std::string_view in, std::int64_t now) {
         while (true) {
@@ -247,7 +229,7 @@ class Chain {
                     ++stats_.compressed;
                     text = desk_.inflater.inflate(text);
                 }
-                position_.received(text, asked_ns_, now, calm(now));
+                position_.received(text, asked_ns_, now, latency(now));
             } else if (frame.opcode == 9) {
                 ++stats_.pings;
                 race::send_all(fd_, masked_frame(10, frame.payload.substr(0, 125)));
@@ -296,10 +278,10 @@ class Chain {
             in.remove_prefix(line.size() + 1);
             if (transport_ == Transport::pull) {
                 page_left_ -= std::min(page_left_, line.size() + 1);
-                position_.received(line, asked_ns_, now, false);
+                position_.received(line, asked_ns_, now, nullptr);
                 if (page_left_ == 0) page_ended();
             } else if (line.starts_with("data: ")) {
-                position_.received(line.substr(6), asked_ns_, now, calm(now));
+                position_.received(line.substr(6), asked_ns_, now, latency(now));
             } else if (line.starts_with("id: ")) {
                 // Counts with the event it belongs to, whose own cursor it is; behind the last words it stands alone.
                 if (end_code_ != 0) {

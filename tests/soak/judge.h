@@ -47,8 +47,9 @@ class Position {
         passed_over(end, now_ns());
     }
 
-    // `event` is a delivered event's JSON text. `connected_ns`: when the connection, or page, was asked for. Whether it is one.
-    bool received(std::string_view event, std::int64_t connected_ns, std::int64_t now, bool calm) {
+    // `event` is a delivered event's JSON text. `connected_ns`: when the connection, or page, was asked for. `latency_us` may be null. Whether it is
+    // one.
+    bool received(std::string_view event, std::int64_t connected_ns, std::int64_t now, Histogram* latency_us) {
         static constexpr std::string_view kHead = R"({"specversion":"1.0","id":")", kCursor = R"(,"cursor":")", kData = R"(","data":)";
         if (!event.starts_with(kHead)) return malformed(event);
         std::uint32_t n = 0;
@@ -70,7 +71,7 @@ class Position {
         const auto size = event.size() - 1 - data;
         judge(n, size, event.substr(data + kBeforeEmail, kEmailSize), connected_ns, now);
         cursor_.assign(event.substr(cursor, kCursorSize));
-        if (calm && stats_.measuring) stats_.latency_us.add((now - product_.at(n).begun_ns) / 1000);
+        if (latency_us != nullptr && stats_.measuring) latency_us->add((now - product_.at(n).begun_ns) / 1000);
         return true;
     }
 

@@ -55,7 +55,8 @@ class Stack(licet_stack.Stack):
 class Client:
     """soak_client and what it tells."""
 
-    def __init__(self, command, errors):
+    def __init__(self, command, errors, node_pid):
+        self.node_pid, self.cpu = node_pid, {}  # of node and client when each phase began
         self.errors = open(errors, "wb")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True, preexec_fn=licet_stack.die_with_parent(signal.SIGKILL))
         self.told, self.phases, self.measuring = {}, {}, threading.Event()
@@ -69,6 +70,10 @@ class Client:
             phase = self.told["phase"]
             if phase:
                 self.phases[phase] = self.told
+                try:
+                    self.cpu[phase] = (time.monotonic(), watch.cpu_seconds(self.node_pid), watch.cpu_seconds(self.process.pid))
+                except (OSError, ValueError):
+                    pass  # the node is gone: others notice
             if phase == "measuring":
                 self.measuring.set()
             if phase or time.monotonic() - shown > 60:
@@ -76,6 +81,13 @@ class Client:
                 print(" ".join(f"{k}={self.told[k]}" for k in ("phase", "seconds", "events", "rate", "deliveries", "streaming", "disconnects", "slow", "policies", "wrong")), flush=True)
         self.measuring.set()
         self.phases.setdefault("draining", {})
+
+    def busy(self, phase, until):
+        """Cores used by [node, client] from one phase to another."""
+        if phase not in self.cpu or until not in self.cpu:
+            return None
+        a, b = self.cpu[phase], self.cpu[until]
+        return [round((y - x) / (b[0] - a[0]), 2) for x, y in zip(a[1:], b[1:])]
 
     def end(self):
         if self.process.poll() is None:
@@ -165,19 +177,16 @@ def run(stack, arguments, wrong):
     command = [str(arguments.client), "--port", str(stack.ports["eu"]), "--plan", str(path), "--seconds", str(arguments.seconds), "--warm-up", str(warm_up),
                "--subscribers", str(subscribers), "--replays", str(max(4, subscribers // 40)), "--rate", str(arguments.rate), "--rest", "8" if short else "60",
                "--pace", "0.2" if short else "1", "--seed", str(arguments.seed)]
-    client = Client(command, stack.dir / "client.err")
+    client = Client(command, stack.dir / "client.err", pid)
     node = stack.nodes["eu"]
     disk = {}
     try:
         client.measuring.wait()
-        busy, started = watch.cpu_seconds(pid), time.monotonic()
         disk = {"log": watch.folder_bytes(stack.node_dir("eu") / "log"), "journal": watch.folder_bytes(stack.node_dir("eu") / "journal")}
         watching = watch.Watch(pid, 1 if arguments.seconds < 120 else 5)
         while "draining" not in client.phases and client.process.poll() is None and node.running():
             time.sleep(0.5)
         watching.end()
-        measured = time.monotonic() - started
-        busy = (watch.cpu_seconds(pid) - busy) / measured if node.running() else 0
         watching.write(stack.dir / "memory.csv")
         if arguments.samples:
             watching.write(arguments.samples)
@@ -218,9 +227,10 @@ def run(stack, arguments, wrong):
         wrong.append(f"{error}: {before['sockets']} before, {after['sockets']} after")
     disk = {name: [size, watch.folder_bytes(stack.node_dir("eu") / name)] for name, size in disk.items()}
     figures = {"subscribers": subscribers, "seed": arguments.seed, "events": told["events"], "events_per_s": told["rate"], "capacity_events_per_s": told["capacity"],
-               "duration": told["measured_seconds"], "node_cpu": round(busy, 2), "deliveries": told["deliveries"], "deliveries_per_s": told["deliveries_per_s"],
+               "duration": told["measured_seconds"], "node_and_client_cpu": client.busy("measuring", "draining"),
+               "at_full_load_cpu": client.busy("full load", "settling"), "deliveries": told["deliveries"], "deliveries_per_s": told["deliveries_per_s"],
                "delivered_bytes": told["delivered_bytes"], "gaps": told["gap"], "duplicates": told["duplicate"] + told["before since, or a duplicate"], "late": told["late"],
-               "usage": used, "latency_us": told["latency_us"], "memory": memory, "disk_bytes": disk,
+               "usage": used, "latency_us": told["latency_us"], "kept_up_us": told["kept_up_us"], "memory": memory, "disk_bytes": disk,
                "after": {name: after[name] for name in ("rss", "threads", "sockets", "files")}}
     for name in ("connections", "disconnects", "ways", "slow", "replays", "rewinds", "acks", "pages", "compressed", "passed_over", "policies", "withdrawals", "givings", "suspensions",
                  "revocations", "tokens", "uncertain", "posts_retried", "answers", "close_codes"):

@@ -189,6 +189,7 @@ class Soak {
             return;
         }
         loop(options_.warm_up / 3.0, [this](std::int64_t) { return broken(); });
+        tell("full load");
         std::vector<std::uint32_t> before;
         for (auto& product : world_.products) before.push_back(product.reached);
         const auto begun = now_ns();
@@ -199,6 +200,7 @@ class Soak {
             capacity_ += rate;
             product.rate = std::max(1.0, rate / 2);
         }
+        tell("settling");
         // What the full load left behind is caught up with first.
         loop(std::max(5, options_.warm_up / 2), [this](std::int64_t) { return broken(); });
     }
@@ -231,9 +233,10 @@ class Soak {
         soak::tell(out, "close_codes", stats_.closed);
         const double seconds = static_cast<double>(measured_ns_) / 1e9;
         out << ",\"measured_seconds\":" << seconds
-            << ",\"deliveries_per_s\":" << static_cast<std::uint64_t>(static_cast<double>(stats_.deliveries - begun_deliveries_) / seconds)
-            << ",\"latency_us\":{\"count\":" << stats_.latency_us.count() << ",\"p50\":" << stats_.latency_us.at(0.5)
-            << ",\"p99\":" << stats_.latency_us.at(0.99) << ",\"p999\":" << stats_.latency_us.at(0.999) << "},\"taken\":[";
+            << ",\"deliveries_per_s\":" << static_cast<std::uint64_t>(static_cast<double>(stats_.deliveries - begun_deliveries_) / seconds);
+        soak::tell(out, "latency_us", stats_.latency_us);
+        soak::tell(out, "kept_up_us", stats_.kept_up_us);
+        out << ",\"taken\":[";
         bool first = true;
         for (const auto& contract : world_.contracts)
             for (std::size_t i = 0; i < contract.products.size(); ++i) {

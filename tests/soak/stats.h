@@ -62,6 +62,10 @@ class Wrong {
     std::map<std::string, std::uint64_t> counts_;
 };
 
+inline void tell(std::ostream& out, const char* name, const Histogram& of) {
+    out << ",\"" << name << "\":{\"count\":" << of.count() << ",\"p50\":" << of.at(0.5) << ",\"p99\":" << of.at(0.99) << ",\"p999\":" << of.at(0.999)
+        << "}";
+}
 template <class Key>
 inline void tell(std::ostream& out, const char* name, const std::map<Key, std::uint64_t>& counts) {
     out << ",\"" << name << "\":{";
@@ -76,7 +80,7 @@ inline void tell(std::ostream& out, const char* name, const std::map<Key, std::u
 // For the thread that receives.
 struct Stats {
     Wrong wrong;
-    Histogram latency_us;
+    Histogram latency_us, kept_up_us;  // of streams left alone for a while; of those always left alone
     std::uint64_t deliveries = 0, bytes = 0, withheld = 0, connections = 0, slow = 0, disconnects = 0, replays = 0, rewinds = 0, acks = 0, pings = 0,
                   compressed = 0, pages = 0;
     std::map<std::string, std::uint64_t> ways;     // of disconnecting
