@@ -5,6 +5,7 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "event/record.h"
@@ -64,6 +65,7 @@ struct Setup {
 class EdgeFixture {
   public:
     explicit EdgeFixture(Setup setup = {}) {
+        std::signal(SIGPIPE, SIG_IGN);  // as the server does: OpenSSL writes without MSG_NOSIGNAL
         const std::shared_ptr<const ports::Signer> signer = openssl::make_signer(kTokenKey).value();
         const auto crypto = setup.crypto;
         tokens = std::make_shared<app::Tokens>("https://issuer.example", crypto, signer, openssl::make_verifier(signer->public_key()).value(), clock);
