@@ -73,7 +73,7 @@ class EdgeFixture {
         EdgeServices s;
         s.snapshot = [this] { return snapshot_.load(); };
         s.tokens = tokens;
-        s.tickets = std::make_shared<app::Tickets>(kept_tickets, tokens, crypto, clock);
+        s.tickets = std::make_shared<app::Tickets>("key of tickets", kept_tickets, tokens, crypto, clock);
         s.crypto = crypto;
         s.clock = clock;
         s.log = log;

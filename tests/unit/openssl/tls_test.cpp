@@ -48,7 +48,11 @@ class Meeting {
         }
         client_ = SSL_new(context_);
         SSL_set_fd(client_, fds_[1]);
-        if (resume != nullptr) SSL_set_session(client_, resume);
+        if (resume != nullptr) {
+            SSL_SESSION* copy = SSL_SESSION_dup(resume);  // OpenSSL's client uses each but once
+            SSL_set_session(client_, copy);
+            SSL_SESSION_free(copy);
+        }
         session_ = server.accept(fds_[0]);
         REQUIRE(session_);
         auto state = ports::TlsState::want_read;
