@@ -77,10 +77,12 @@ inline nlohmann::json policy_document_of(unsigned i) {
     return out;
 }
 
-// Nothing is governed: no field, no subject, no condition.
+// Nothing is governed: no field, no subject, no condition. Licence and jurisdiction are there because without them nothing leaves.
 inline nlohmann::json open_mapping_document() {
-    return nlohmann::json::parse(
-        R"({"attributes": {"id": {"pointer": "/n"}, "source": {"constant": "/e"}, "type": {"constant": "edit"}}, "fields": []})");
+    return nlohmann::json::parse(R"({
+        "attributes": {"id": {"pointer": "/n"}, "source": {"constant": "/e"}, "type": {"constant": "edit"}, "license": {"constant": "CC-BY-4.0"},
+                       "jurisdiction": {"constant": "DE"}},
+        "fields": []})");
 }
 inline nlohmann::json open_policy_document() {
     return nlohmann::json::parse(R"({

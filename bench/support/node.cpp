@@ -200,7 +200,11 @@ class OneShardNode final : public Node {
         s.not_ready = []() -> std::optional<std::string> { return std::nullopt; };
         edge_ = must(stream::Edge::start({&io_}, {"127.0.0.1", 0, "127.0.0.1", 0, 0, ""}, s), "edge");
         if (!options.certificate.key.empty()) {
-            s.tls = must(openssl::make_tls_context(options.certificate.certificate, options.certificate.key), "certificate");
+            openssl::TlsOptions tls;
+            tls.certificate_file = options.certificate.certificate;
+            tls.key_file = options.certificate.key;
+            tls.clock = clock_;
+            s.tls = must(openssl::make_server_tls(std::move(tls)), "certificate");
             tls_edge_ = must(stream::Edge::start({&io_}, {"127.0.0.1", 0, "127.0.0.1", 0, 0, ""}, s), "edge");
         }
         thread_ = std::thread([this] { io_.run(); });

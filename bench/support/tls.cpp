@@ -56,6 +56,7 @@ SSL_CTX* tls_server_context(const Certificate& certificate) {
     if (SSL_CTX_use_certificate_chain_file(out, certificate.certificate.c_str()) != 1 ||
         SSL_CTX_use_PrivateKey_file(out, certificate.key.c_str(), SSL_FILETYPE_PEM) != 1)
         die("the certificate is not taken");
+    SSL_CTX_set_num_tickets(out, 0);  // they would be counted as content
     return out;
 }
 
