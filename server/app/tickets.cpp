@@ -9,21 +9,25 @@
 namespace licet::app {
 namespace {
 
-constexpr std::size_t kTicketBytes = 32;
+// Random bytes, and the start of their HMAC: what was never issued is told without asking whoever keeps tickets.
+constexpr std::size_t kRandomBytes = 20, kMacBytes = 12, kTicketBytes = kRandomBytes + kMacBytes;
 
 Error invalid(const char* why) { return {Errc::invalid_ticket, why, "query:ticket"}; }
 
-std::optional<ports::Sha256> digest_of(const ports::Crypto& crypto, std::string_view ticket) {
-    const auto bytes = parse_base64url(ticket);
-    if (!bytes || bytes->size() != kTicketBytes) return std::nullopt;
-    return crypto.sha256(as_bytes(*bytes));
-}
-
 }  // namespace
 
-Tickets::Tickets(std::shared_ptr<ports::TicketStore> store, std::shared_ptr<const Tokens> tokens, std::shared_ptr<const ports::Crypto> crypto,
-                 std::shared_ptr<const Clock> clock)
-    : store_(std::move(store)), tokens_(std::move(tokens)), crypto_(std::move(crypto)), clock_(std::move(clock)) {}
+std::optional<ports::Sha256> Tickets::digest_of(std::string_view ticket) const {
+    const auto text = parse_base64url(ticket);
+    if (!text || text->size() != kTicketBytes) return std::nullopt;
+    const auto bytes = as_bytes(*text);
+    const auto mac = crypto_->hmac_sha256(as_bytes(key_), bytes.first(kRandomBytes));
+    if (!crypto_->equal(bytes.last(kMacBytes), Bytes(mac).first(kMacBytes))) return std::nullopt;
+    return crypto_->sha256(bytes);
+}
+
+Tickets::Tickets(std::string key, std::shared_ptr<ports::TicketStore> store, std::shared_ptr<const Tokens> tokens,
+                 std::shared_ptr<const ports::Crypto> crypto, std::shared_ptr<const Clock> clock)
+    : key_(std::move(key)), store_(std::move(store)), tokens_(std::move(tokens)), crypto_(std::move(crypto)), clock_(std::move(clock)) {}
 
 // Bounds what is kept, here or in Redis: a ticket counts for its lifetime, used or not.
 Status Tickets::count(const std::string& client) {
@@ -43,13 +47,15 @@ Status Tickets::count(const std::string& client) {
 }
 
 Result<Tickets::Issued> Tickets::issue(Ticket what) {
-    if (auto counted = count(what.token.client); !counted) return counted.error();
     const auto now = clock_->utc_now();
     const auto lifetime_ms = std::min<std::int64_t>(limits::ticket_lifetime_ms, what.token.expires_at.value - now.value);
     if (lifetime_ms <= 0) return Error{Errc::invalid_token, "the token has expired", "header:Authorization"};
+    if (auto counted = count(what.token.client); !counted) return counted.error();
     what.until = {now.value + lifetime_ms};
     std::array<std::uint8_t, kTicketBytes> secret{};
-    crypto_->random(secret);
+    crypto_->random(std::span(secret).first(kRandomBytes));
+    const auto mac = crypto_->hmac_sha256(as_bytes(key_), Bytes(secret).first(kRandomBytes));
+    std::copy_n(mac.begin(), kMacBytes, secret.begin() + kRandomBytes);
     const auto digest = crypto_->sha256(secret);
     if (auto kept = store_->put(digest, tokens_->seal_ticket(what, digest), static_cast<int>(lifetime_ms)); !kept) return kept.error();
     return Issued{base64url(secret), what.until};
@@ -64,13 +70,13 @@ Result<Ticket> Tickets::opened(const Result<std::optional<std::string>>& kept, c
 }
 
 Result<Ticket> Tickets::take(std::string_view ticket) {
-    const auto digest = digest_of(*crypto_, ticket);
+    const auto digest = digest_of(ticket);
     if (!digest) return invalid("not a ticket");
     return opened(store_->take(*digest), *digest);
 }
 
 Result<Ticket> Tickets::look(std::string_view ticket) const {
-    const auto digest = digest_of(*crypto_, ticket);
+    const auto digest = digest_of(ticket);
     if (!digest) return invalid("not a ticket");
     return opened(store_->look(*digest), *digest);
 }

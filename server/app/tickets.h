@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,9 @@ namespace licet::app {
 
 class Tickets {
   public:
-    Tickets(std::shared_ptr<ports::TicketStore> store, std::shared_ptr<const Tokens> tokens, std::shared_ptr<const ports::Crypto> crypto,
-            std::shared_ptr<const Clock> clock);
+    // `key`: secret, the same on all nodes of a region.
+    Tickets(std::string key, std::shared_ptr<ports::TicketStore> store, std::shared_ptr<const Tokens> tokens,
+            std::shared_ptr<const ports::Crypto> crypto, std::shared_ptr<const Clock> clock);
 
     struct Issued {
         std::string ticket;
@@ -36,6 +38,10 @@ class Tickets {
     [[nodiscard]] Status count(const std::string& client);
     [[nodiscard]] Result<Ticket> opened(const Result<std::optional<std::string>>& kept, const ports::Sha256& digest) const;
 
+    // What a ticket is kept by; nullopt: it was not issued in this region.
+    [[nodiscard]] std::optional<ports::Sha256> digest_of(std::string_view ticket) const;
+
+    const std::string key_;
     const std::shared_ptr<ports::TicketStore> store_;
     const std::shared_ptr<const Tokens> tokens_;
     const std::shared_ptr<const ports::Crypto> crypto_;

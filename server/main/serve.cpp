@@ -283,7 +283,9 @@ class Node {
         s.tokens = tokens_;
         const auto kept = config_.redis.host.empty() ? redis::make_single_node_ticket_store(clock_)
                                                      : redis::make_ticket_store(config_.redis.host, config_.redis.port, config_.node.region);
-        s.tickets = std::make_shared<app::Tickets>(kept, tokens_, crypto_, clock_);
+        // Of the cursor key, which all nodes of a region have.
+        const auto ticket_key = crypto_->hmac_sha256(as_bytes(config_.secrets.cursor_key), as_bytes("licet/ticket-key/1"));
+        s.tickets = std::make_shared<app::Tickets>(std::string(ticket_key.begin(), ticket_key.end()), kept, tokens_, crypto_, clock_);
         s.crypto = crypto_;
         s.clock = clock_;
         s.log = log_;

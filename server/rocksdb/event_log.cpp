@@ -390,7 +390,14 @@ Result<Store> open_store(const std::string& directory) {
         return store_error(status);
     }
     (void)raw->DestroyColumnFamilyHandle(handles[0]);
-    return Store{std::unique_ptr<rocksdb::DB>(raw), ColumnFamily(handles[1], {raw})};
+    Store store{std::unique_ptr<rocksdb::DB>(raw), ColumnFamily(handles[1], {raw})};
+    // Once they were among the events. Not to look there would take what is sent again for new.
+    const std::unique_ptr<rocksdb::Iterator> old(store.db->NewIterator({}));
+    if (old->Seek("i"); old->Valid() && old->key().starts_with("i")) {
+        log::error("event_log.older_layout", {{"directory", directory}});
+        return Error{Errc::unavailable, "the event log is of an older layout, before 0.1.0: start with another data_dir", {}};
+    }
+    return store;
 }
 
 }  // namespace

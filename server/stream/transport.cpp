@@ -1,7 +1,9 @@
 #include "server/stream/transport.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -93,6 +95,11 @@ IoResult Transport::write_some(std::span<const char> from) noexcept {
             break;
     }
     return {IoState::failed, 0};
+}
+
+std::size_t Transport::unsent() noexcept {
+    int bytes = 0;
+    return ::ioctl(socket_.native_handle(), SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 boost::asio::socket_base::wait_type Transport::read_wait() const noexcept {

@@ -39,6 +39,9 @@ class Transport {
     // closing.
     [[nodiscard]] std::size_t pending_record() const noexcept { return pending_record_; }
 
+    // Bytes the kernel has taken and the peer's has not acknowledged.
+    [[nodiscard]] std::size_t unsent() noexcept;
+
     // One outstanding wait of each kind; the handler runs on the shard thread with false when cancelled or closed.
     void wait_readable(std::function<void(bool)> ready);
     void wait_writable(std::function<void(bool)> ready);

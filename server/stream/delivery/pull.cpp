@@ -50,9 +50,11 @@ void Session::gather() {
     }
     reading_ = true;
     ++page_reads_;
-    auto read = [self = shared_from_this(), position = view_->position(), from = next_](const Readers::Held& held) {
+    auto read = [self = shared_from_this(), position = view_->position(), from = next_](const Readers::Held& held) mutable {
+        Shard& shard = self->shard_;
+        if (self->ended_) return shard.post([self = std::move(self)] {});  // it goes where it lived
         auto batch = self->shard_.read(position, from, limits::catch_up_batch_max_bytes);
-        self->shard_.post([self, from, held, batch = std::move(batch)] {
+        shard.post([self = std::move(self), from, held, batch = std::move(batch)] {
             self->reading_ = false;
             if (self->ended_) return;
             if (held) self->held_.push_back(held);
@@ -67,7 +69,7 @@ void Session::gather() {
     };
     held_since_ns_ = shard_.now_ns();
     const bool asked = held_.empty() ? shard_.readers().submit(view_.get(), Readers::Pool::pages, limits::catch_up_batch_max_bytes, std::move(read))
-                                     : shard_.readers().submit(view_.get(), [read] { read({}); });
+                                     : shard_.readers().submit(view_.get(), [read]() mutable { read({}); });
     if (asked) return;
     reading_ = false;
     started_ = false;
@@ -93,6 +95,8 @@ void Session::gathered() {
 
 void Session::write_page() {
     page_done_ = true;
+    page_write_deadline_ns_ =
+        shard_.now_ns() + (limits::pull_page_write_ms + static_cast<std::int64_t>(own_->size() / limits::pull_page_write_bytes_per_ms)) * 1'000'000;
     std::array<char, kCursorText> cursor{};
     if (!seal_cursor(shard_.siv(), {request_.product, {0}, stream_epoch_, own_->head()}, cursor.data())) {
         started_ = false;

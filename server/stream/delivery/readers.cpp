@@ -15,10 +15,10 @@ struct Readers::State {
         std::function<void(Held)> job;
     };
     struct Bytes {
-        explicit Bytes(std::size_t all) : free(all) {}
+        explicit Bytes(std::size_t all) : free(static_cast<std::int64_t>(all)) {}
         FairQueue<const void*, Costly> waiting;
-        std::size_t free;
-        [[nodiscard]] bool ready() const { return !waiting.empty() && waiting.front().bytes <= free; }
+        std::int64_t free;
+        [[nodiscard]] bool ready() const { return !waiting.empty() && static_cast<std::int64_t>(waiting.front().bytes) <= free; }
     };
     mutable std::mutex mutex;
     std::condition_variable ready;
@@ -44,7 +44,7 @@ Readers::Held Readers::hold(std::shared_ptr<State> state, Pool pool, std::size_t
     return Held(raw, [state = std::move(state), pool, bytes](void*) {
         {
             const std::lock_guard lock(state->mutex);
-            state->of(pool).free += bytes;
+            state->of(pool).free += static_cast<std::int64_t>(bytes);
         }
         state->ready.notify_all();
     });
@@ -74,8 +74,16 @@ Readers::Held Readers::try_hold(Pool pool, std::size_t bytes) {
     {
         const std::lock_guard lock(state_->mutex);
         auto& from = state_->of(pool);
-        if (from.free < bytes || !from.waiting.empty()) return nullptr;
-        from.free -= bytes;
+        if (from.free < static_cast<std::int64_t>(bytes) || !from.waiting.empty()) return nullptr;
+        from.free -= static_cast<std::int64_t>(bytes);
+    }
+    return hold(state_, pool, bytes);
+}
+
+Readers::Held Readers::charge(Pool pool, std::size_t bytes) {
+    {
+        const std::lock_guard lock(state_->mutex);
+        state_->of(pool).free -= static_cast<std::int64_t>(bytes);
     }
     return hold(state_, pool, bytes);
 }
@@ -104,7 +112,7 @@ void Readers::run() {
             } else {
                 if (!s.pools[which].ready()) continue;
                 auto costly = s.pools[which].waiting.pop();
-                s.pools[which].free -= costly.bytes;
+                s.pools[which].free -= static_cast<std::int64_t>(costly.bytes);
                 lock.unlock();
                 costly.job(hold(state_, static_cast<Pool>(which), costly.bytes));
                 costly.job = nullptr;

@@ -26,6 +26,8 @@ class Readers {
     [[nodiscard]] bool submit(const void* of, Pool pool, std::size_t bytes, std::function<void(Held)> job);
     // At once; null: the pool has not so many free, or others wait for them.
     [[nodiscard]] Held try_hold(Pool pool, std::size_t bytes);
+    // What turned out to be needed on top: counted though the pool may not have it.
+    [[nodiscard]] Held charge(Pool pool, std::size_t bytes);
     // Whether somebody waits for bytes of it.
     [[nodiscard]] bool short_of(Pool pool) const;
 

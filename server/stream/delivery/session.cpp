@@ -35,7 +35,7 @@ void Session::advance() {
         }
         return;
     }
-    if (live_) return write();
+    if (live_ || leaving_ || ending_ || !control_.empty()) return write();  // last words wait for nothing that is read
     if (!blocked_ && !reading_) queue_turn();
 }
 

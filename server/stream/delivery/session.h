@@ -2,6 +2,7 @@
 // contract. It never queues: what it has not taken is on the tape or in the log. One shard thread; owned by the shard.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -78,6 +79,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     void load_meter();
     void metered();
     void settle_suspense(Offset received, std::function<void()> then);
+    [[nodiscard]] View::Counted count_received(const ports::LogBatch& batch, Offset from, Offset to);
     void open_stream();
     void forget_the_start();
 
@@ -99,11 +101,11 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     void catch_up();
     void drop_tape();
     void release();
-    void conflate_again();
+    void conflate_again(std::optional<std::uint64_t> subject = {});  // nullopt: whoever it concerns
     void queue_turn();
     void turn();
     void read_log();
-    void took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Readers::Held held);
+    void took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Readers::Held held, std::size_t asked);
     void decide_some();
     void begin_pass();
     void gather_pass();
@@ -171,7 +173,8 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     Offset first_ = 0;                // where the stream began
     Offset acked_ = 0, settled_ = 0;  // suspense below is to be settled, and is
     bool settling_ = false;
-    bool started_ = false, ended_ = false, blocked_ = false, reading_ = false, until_reached_ = false;
+    std::atomic<bool> ended_ = false;  // readers look at it, too
+    bool started_ = false, blocked_ = false, reading_ = false, until_reached_ = false;
     bool control_under_way_ = false;  // part of control_ is out, or TLS holds it
     std::int64_t progressed_ns_ = 0, wrote_ns_ = 0;
     std::int64_t pinged_ns_ = 0;        // since when a ping waits for any sign of the peer; 0: none does
@@ -186,7 +189,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     // Pull.
     std::size_t page_events_ = 0;
     int page_reads_ = 0;
-    std::int64_t page_deadline_ns_ = 0;
+    std::int64_t page_deadline_ns_ = 0, page_write_deadline_ns_ = 0;  // of waiting for events, of being taken
     bool page_waiting_ = false, page_done_ = false, page_timer_ = false;
 };
 

@@ -51,8 +51,8 @@ void Session::release() {
 }
 
 // What is left out depends on what comes after it: a change of rights may bring it back.
-void Session::conflate_again() {
-    if (pass_ || conflated_) release();
+void Session::conflate_again(std::optional<std::uint64_t> subject) {
+    if ((pass_ && (!subject || pass_->names(*subject))) || (conflated_ && (!subject || conflated_->subjects.contains(*subject)))) release();
 }
 
 // Nothing that catches up is done at once: live tapes go first, and views have their turns.
@@ -76,19 +76,21 @@ void Session::read_log() {
     if (!goes_on) drop_tape();
     if (conflating_ && !goes_on) begin_pass();
     const Offset from = pass_ ? pass_->head() : next_;
-    auto read = [self = shared_from_this(), position = view_->position(), from, most = read_bytes_](Readers::Held held) {
-        auto batch = self->shard_.read(position, from, most);
-        self->shard_.post([self, from, held = std::move(held), batch = std::move(batch)] {
+    auto read = [self = shared_from_this(), position = view_->position(), from, most = read_bytes_](Readers::Held held) mutable {
+        Shard& shard = self->shard_;
+        if (self->ended_) return shard.post([self = std::move(self)] {});  // it goes where it lived
+        auto batch = shard.read(position, from, most);
+        shard.post([self = std::move(self), from, most, held = std::move(held), batch = std::move(batch)] {
             self->reading_ = false;
             if (self->ended_ || self->leaving_) return;
             if (!batch && batch.error().code == Errc::gone) return self->finish(CloseCode::cursor_gone, "what comes next is no longer kept");
             if (!batch && batch.error().code == Errc::unavailable) return self->finish(CloseCode::try_again_later, "keys cannot be reached");
             if (!batch) return self->finish(CloseCode::internal, "the log cannot be read");
-            self->took(from, *batch, held);
+            self->took(from, *batch, held, most);
         });
     };
     const std::size_t bytes = read_bytes_ + (pass_ ? limits::conflation_pass_max_bytes : 0);
-    const bool asked = goes_on ? shard_.readers().submit(view_.get(), [read] { read({}); })
+    const bool asked = goes_on ? shard_.readers().submit(view_.get(), [read]() mutable { read({}); })
                                : shard_.readers().submit(view_.get(), Readers::Pool::streams, bytes, std::move(read));
     if (asked) return;
     reading_ = false;
@@ -96,8 +98,13 @@ void Session::read_log() {
 }
 
 // Decided in its turn, under the view as it is then: a change while the read was under way is respected.
-void Session::took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Readers::Held held) {
+void Session::took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Readers::Held held, std::size_t asked) {
     if (from == (pass_ ? pass_->head() : next_)) {
+        // An event may be larger than a batch was to be, and what goes on with a pass has asked for nothing.
+        std::size_t bytes = 0;
+        for (const auto& record : batch->storage) bytes += record.size();
+        if (const std::size_t counted = held ? asked : 0; bytes > counted)
+            held_.push_back(shard_.readers().charge(Readers::Pool::streams, bytes - counted));
         if (held) {
             held_.push_back(std::move(held));
             held_since_ns_ = shard_.now_ns();
@@ -112,7 +119,10 @@ void Session::took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Re
 void Session::decide_some() {
     own_ = std::make_unique<Tape>(next_);
     at_ = 0;
-    if (conflating_ && !pass_ && !conflated_) begin_pass();
+    if (conflating_ && !pass_ && !conflated_) {
+        held_.push_back(shard_.readers().charge(Readers::Pool::streams, limits::conflation_pass_max_bytes));
+        begin_pass();
+    }
     if (pass_) return gather_pass();
     until_reached_ = view_->encode(*batch_, request_.format, *own_, request_.until,
                                    {SIZE_MAX, limits::catch_up_slice_max_bytes, limits::catch_up_slice_max_events}, conflated_.get());

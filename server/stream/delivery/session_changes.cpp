@@ -61,7 +61,7 @@ bool Session::begin_page_anew() {
 
 bool Session::on_subject(std::uint64_t subject) {
     if (!started_ || ended_) return true;
-    conflate_again();
+    conflate_again(subject);
     Tape& t = tape();
     if (!t.names(subject, at_)) return true;
     if (pull()) return begin_page_anew();

@@ -16,6 +16,7 @@ void Session::look_at_lag() {
     using Then = ports::LagLimits::Then;
     // A replay was never at the head; a node that may not deliver is no subscriber's fault.
     if (ended_ || ending_ || leaving_ || behind_since_ns_ == 0 || !shard_.delivering()) return;
+    if (!blocked_ && (reading_ || turn_queued_)) return;  // it waits for the node
     const auto* lag = shard_.lag_limits(request_.contract);
     if (lag == nullptr || lag->then == Then::wait) return;
     if (conflating_ || conflated_ || !too_far_behind(*lag)) return;

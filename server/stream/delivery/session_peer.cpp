@@ -133,13 +133,16 @@ void Session::tick(std::int64_t now_ns) {
             started_ = false;
             return refuse({Errc::overloaded, "too many pages are being read", {}});
         }
-        if (request_.until.value != 0) advance();  // it may have passed
+        if (page_done_ && now_ns > page_write_deadline_ns_) return abort();  // others wait for the memory
+        if (request_.until.value != 0) advance();                            // it may have passed
         return;
     }
     if (request_.until.value != 0 && !reading_ && own_ && at_ == own_->end()) next();
     look_at_lag();
     if (!ended_ && blocked_) give_way(now_ns);
     // A link that broke says nothing: the kernel finds out by what it cannot deliver, and this by what nobody answers.
+    // While the kernel has bytes the peer has not taken, the answer cannot come, and the kernel itself counts (TCP_USER_TIMEOUT).
+    if (pinged_ns_ != 0 && connection_->unsent() > 0) pinged_ns_ = now_ns;
     if (!ended_ && pinged_ns_ != 0 && now_ns - pinged_ns_ > limits::pong_timeout_ms * kMsNs) return abort();
     if (ended_ || blocked_ || !control_.empty() || now_ns - wrote_ns_ < limits::heartbeat_interval_ms * kMsNs) return;
     if (is_websocket(request_.format)) {
@@ -187,7 +190,9 @@ void Session::end(CloseCode code, std::string_view reason) {
 
 void Session::leave(CloseCode code, std::string_view reason) {
     if (pull() || control_under_way_ || under_way()) return abort();
-    // No event leaves any more; the last words may have to wait for room.
+    // No event leaves any more; the last words may have to wait for room. Nothing of a tape or of the log is needed for them.
+    keep_frame_only();
+    release();
     leaving_ = true;
     shard_.look_soon(*this);
     ending_deadline_ns_ = shard_.now_ns() + limits::stalled_write_timeout_ms * kMsNs;

@@ -107,7 +107,7 @@ void Session::settle_suspense(Offset received, std::function<void()> then) {
             std::vector<metering::OffsetRange> fresh;
             self->meter_->with([&](Meter& m) { m.meter.delivered(piece.from, to, fresh); });
             for (const auto& range : fresh) {
-                const auto counted = self->view_->count(**batch, range.from, range.to);
+                const auto counted = self->count_received(**batch, range.from, range.to);
                 self->shard_.delivered(self->usage_of(), range.from, range.to, {counted.events, counted.billed});
             }
             put_back(to);
@@ -117,6 +117,20 @@ void Session::settle_suspense(Offset received, std::function<void()> then) {
     if (shard_.readers().submit(view_.get(), std::move(read))) return;
     meter_->with([&](Meter& m) { m.suspense.add(piece.from, piece.to); });
     refuse({Errc::overloaded, "too many reads wait for the log", {}});
+}
+
+// Where the contract conflates, what a slow stream was sent may have been the latest of each key alone: no more is billed.
+View::Counted Session::count_received(const ports::LogBatch& batch, Offset from, Offset to) {
+    const auto* lag = shard_.lag_limits(request_.contract);
+    if (lag == nullptr || lag->then != ports::LagLimits::Then::conflate) return view_->count(batch, from, to);
+    Conflation latest(from, to);
+    ports::LogBatch piece;
+    piece.position = batch.position;
+    piece.next = to;
+    for (const auto& entry : batch.entries)
+        if (entry.offset >= from && entry.offset < to) piece.entries.push_back(entry);
+    view_->conflate(piece, latest, piece.entries.size());
+    return view_->count(*latest.take(batch.position).batch, from, to);
 }
 
 void Session::open_stream() {

@@ -425,10 +425,13 @@ void Shard::apply_generation(bool consents) {
             continue;
         }
         auto view = view_for(session->request(), {services_.log->bounds(session->view()->position()).stream_epoch});
-        if (!view)
+        if (!view) {
             session->end(CloseCode::internal, "no view");
-        else
-            session->on_new_generation(*std::move(view));
+            continue;
+        }
+        session->on_new_generation(*view);
+        // It may have ended in place of going over.
+        if ((*view)->roster.empty()) views_.erase({(*view)->position().product, (*view)->key()});
     }
     if (!consents) return;
     for (auto& [key, view] : views_)

@@ -93,7 +93,7 @@ bool View::encode(const ports::LogBatch& batch, WireFormat format, Tape& into, U
         if (until.value != 0 && entry->appended_at >= until) return true;
         if (delivered >= enough.delivered || into.end() - start >= enough.bytes || decided++ >= enough.decided) return false;
         if (skipped != nullptr)
-            if (const auto some = skipped->find(entry->offset); some != skipped->end()) standing_for_ = some->second;
+            if (const auto some = skipped->by_offset.find(entry->offset); some != skipped->by_offset.end()) standing_for_ = some->second;
         const auto encoded = decide(*entry);
         standing_for_ = 0;
         if (key_missing_) return false;
@@ -110,7 +110,9 @@ void View::conflate(const ports::LogBatch& batch, Conflation& into, std::size_t 
         const auto encoded = decide(*entry);
         if (key_missing_) return;
         if (encoded)
-            into.keep(*entry, event::StoredEvent::parse(entry->record)->partition_key());
+            // One that ends of itself takes no other's place: it may be over when the pass is written.
+            into.keep(*entry, encoded->deadline == Tape::kNever ? event::StoredEvent::parse(entry->record)->partition_key() : std::string_view{},
+                      encoded->subject);
         else
             into.advance(entry->offset + 1);
     }

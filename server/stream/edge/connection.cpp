@@ -100,6 +100,11 @@ Task<bool> Connection::handshake() {
         co_await transport_->socket().async_wait(wait, asio::redirect_error(asio::use_awaitable, error));
         if (error) co_return false;
         co_await shard_.handshake_turns.mine();
+        // The deadline passed meanwhile: it ends waits on the socket once, and not this one.
+        if (timed_out_ || aborted_) {
+            shard_.handshakes[2]->add();
+            co_return false;
+        }
         const auto state = transport_->tls()->handshake();
         if (state == ports::TlsState::done) {
             shard_.handshakes[transport_->tls()->resumed() ? 1 : 0]->add();
@@ -227,7 +232,6 @@ Task<bool> Connection::read_head() {
     // Out of the parser: what a chunked body's trailer adds is not part of it.
     head_ = std::move(parser_->get().base());
     head_only_ = head_.method() == http::verb::head;
-    cors_ = cors_lines(shard_.options.origins, header("Origin"));
     if (head_.version() != 11) co_return co_await turn_away({Errc::bad_request, "expected HTTP/1.1", {}});
     if (shard_.stopping) co_return co_await turn_away({Errc::draining, "this node is going down: connect again", {}});
     co_return true;

@@ -3,15 +3,11 @@
 #include <boost/beast/http/status.hpp>
 #include <functional>
 
+#include "base/limits.h"
+
 namespace licet::stream {
 
 using nlohmann::json;
-
-namespace {
-
-constexpr std::size_t kDrainingRetrySpreadSeconds = 8;
-
-}  // namespace
 
 Response json_response(const json& body, int status) {
     return {status, "application/json", body.dump(-1, ' ', false, json::error_handler_t::replace), {}, false};
@@ -40,7 +36,7 @@ Response problem(const Error& error, std::string_view request_id, const json& me
         out.headers.emplace_back("Sec-WebSocket-Version", "13");
     }
     // Those a restart sends away do not all come back in the same second.
-    const auto wait_s = error.code == Errc::draining ? 1 + std::hash<std::string_view>{}(request_id) % kDrainingRetrySpreadSeconds : 1;
+    const auto wait_s = error.code == Errc::draining ? 1 + std::hash<std::string_view>{}(request_id) % limits::draining_retry_spread_s : 1;
     if (entry.http_status == 503 || entry.http_status == 429) out.headers.emplace_back("Retry-After", std::to_string(wait_s));
     return out;
 }

@@ -86,7 +86,7 @@ Task<bool> Connection::dispatch() {
     const auto method = head_.method_string();
     const auto found = match_edge({method.data(), method.size()}, target_.segments);
     route_ = found.path;
-    if (!found.browsers) cors_.clear();
+    if (found.browsers) cors_ = cors_lines(shard_.options.origins, header("Origin"));
     if (const auto expected = header("Expect"); !expected.empty() && !boost::beast::iequals(expected, "100-continue"))
         co_return co_await answer(refused({Errc::expectation_failed, "100-continue can be met, nothing else", "header:Expect"}));
     if (found.route != nullptr) {

@@ -40,7 +40,8 @@ struct EdgeShard {
     IngestParser ingest;
     std::unique_ptr<ports::SealingCipher> cipher;  // null: no subject keys on this node
     Forwarder forwarder;
-    std::shared_ptr<std::size_t> places = std::make_shared<std::size_t>(0);         // connections there are, those delivery has included
+    std::shared_ptr<std::atomic<std::size_t>> places =
+        std::make_shared<std::atomic<std::size_t>>(0);                              // connections there are, those delivery has included
     std::shared_ptr<std::size_t> audit_exports = std::make_shared<std::size_t>(0);  // under way
     std::size_t body_bytes = 0;                                                     // reserved for request bodies being received
     std::set<Connection*> connections;                                              // at the edge

@@ -76,6 +76,16 @@ struct IngestParser::Impl {
     }
 
     Status accept(const IngestRequest& request, std::size_t index, Attributes attributes, std::string_view data, event::DataKind kind) {
+        // Text that is said to be no JSON cannot be looked into: where there is something to govern or to encrypt it is kept as bytes, as in binary
+        // mode, and not as a JSON string without fields.
+        if (kind == event::DataKind::json && data.starts_with('"') && !names_json(attributes) && !names_nothing(attributes) &&
+            (request.product->product.shreddable || !request.product->mapping().fields.empty())) {
+            std::string text;
+            if (!event::unescape_json(data, text)) return bad("/data", "cannot be read");
+            opaque = "\"" + base64(as_bytes(text)) + "\"";
+            data = opaque;
+            kind = event::DataKind::base64;
+        }
         auto built = builder.build(request, std::move(attributes), data, kind);
         if (!built) return built.error();
         if (!built->residency.empty() && built->residency != request.region) {
@@ -265,6 +275,7 @@ struct IngestParser::Impl {
     std::string name;     // of the member at hand
     std::string encoded;  // data at hand as a JSON string token: base64, text of protobuf
     std::string decoded;  // what base64 data at hand holds
+    std::string opaque;   // text at hand that is kept as bytes
     Prepared out;
 };
 

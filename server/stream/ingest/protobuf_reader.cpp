@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/encoding.h"
+#include "base/limits.h"
 #include "event/json_text.h"
 #include "event/timestamp.h"
 
@@ -16,6 +17,7 @@ using google::protobuf::io::CodedInputStream;
 // Field numbers of api/cloudevents.proto.
 enum Event : unsigned { kId = 1, kSource, kSpecVersion, kType, kAttributes, kBinaryData, kTextData, kProtoData };
 enum Value : unsigned { kBoolean = 1, kInteger, kString, kBytes, kUri, kUriRef, kTimestamp };
+constexpr std::size_t kAttributesMax = 2 * limits::event_extensions_max;  // gathered of one event; empty ones do not count in the end
 constexpr unsigned kKey = 1, kMapValue = 2, kSeconds = 1, kNanos = 2, kBatchEvents = 1;
 enum Wire : unsigned { varint = 0, delimited = 2 };
 
@@ -37,20 +39,21 @@ class Fields {
     [[nodiscard]] bool more() const { return static_cast<std::size_t>(in_.CurrentPosition()) < message_.size(); }
 
     [[nodiscard]] Result<Field> next(const std::string& pointer) {
-        const auto at = "at byte " + std::to_string(in_.CurrentPosition()) + " of its message";
+        const auto at = [start = in_.CurrentPosition()] { return "at byte " + std::to_string(start) + " of its message"; };
         std::uint64_t tag = 0;
         if (!in_.ReadVarint64(&tag) || tag > std::numeric_limits<std::uint32_t>::max() || tag >> 3 == 0)
-            return malformed(pointer, "no tag of a field, " + at);
+            return malformed(pointer, "no tag of a field, " + at());
         Field field{static_cast<unsigned>(tag >> 3), static_cast<unsigned>(tag & 7), 0, {}};
         if (field.wire == varint) {
-            if (!in_.ReadVarint64(&field.value)) return malformed(pointer, "a number that does not end, " + at);
+            if (!in_.ReadVarint64(&field.value)) return malformed(pointer, "a number that does not end, " + at());
             return field;
         }
-        if (field.wire != delimited) return malformed(pointer, "wire type " + std::to_string(field.wire) + " is of no field of a CloudEvent, " + at);
+        if (field.wire != delimited)
+            return malformed(pointer, "wire type " + std::to_string(field.wire) + " is of no field of a CloudEvent, " + at());
         std::uint64_t size = 0;
-        if (!in_.ReadVarint64(&size)) return malformed(pointer, "a length that does not end, " + at);
+        if (!in_.ReadVarint64(&size)) return malformed(pointer, "a length that does not end, " + at());
         const auto begin = static_cast<std::size_t>(in_.CurrentPosition());
-        if (size > message_.size() - begin) return malformed(pointer, "a field longer than its message, " + at);
+        if (size > message_.size() - begin) return malformed(pointer, "a field longer than its message, " + at());
         field.bytes = message_.substr(begin, static_cast<std::size_t>(size));
         in_.Skip(static_cast<int>(size));
         return field;
@@ -161,6 +164,8 @@ Status read_attribute(std::string_view entry, Attributes& into) {
     Attribute attribute;
     if (auto typed = read_value(value, name, pointer, attribute); !typed) return typed;
     if (!into.emplace(name, std::move(attribute)).second) return bad(pointer, "occurs twice");
+    // Counted exactly when the event is built; here so that no more are gathered.
+    if (into.size() > kAttributesMax) return bad("", "more than " + std::to_string(limits::event_extensions_max) + " extension attributes");
     return success();
 }
 
