@@ -38,7 +38,7 @@ struct Desk {
     std::shared_ptr<app::Tokens> tokens =
         std::make_shared<app::Tokens>("https://eu.example", crypto, signer, *openssl::make_verifier(signer->public_key()), clock);
     std::shared_ptr<Kept> kept = std::make_shared<Kept>();
-    app::Tickets tickets{kept, tokens, crypto, clock};
+    app::Tickets tickets{"key of tickets", kept, tokens, crypto, clock};
 
     [[nodiscard]] app::Ticket what(const std::string& client = "reader") const {
         return {{client, {clock->now - 1'234}, {(clock->now / 1000 + 600) * 1000}, {}}, "wiki", "reader-wiki", "https://app.example", {}};

@@ -21,7 +21,7 @@ TEST_CASE("a subscriber that takes no byte for too long is cut off, and resumes 
         node.await_tick();
         CHECK(node.metrics->at("licet_stream_sessions").value == 1);
         const auto written = peer->written();
-        node.clock->advance_ms(1);
+        node.clock->advance_ms(1000);  // each is looked at once a second
         node.await("it to be cut off", [&] { return node.metrics->at("licet_stream_sessions").value == 0; });
         await_end(node, *peer);
         CHECK(peer->written() == written);

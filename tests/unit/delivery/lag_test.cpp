@@ -51,12 +51,12 @@ TEST_CASE("lag: a stream more events behind than its contract allows is closed w
             auto slow = at_head(node, wanted);
             node.append(20, "", kBig);
             node.quiet();
-            node.await_tick();
-            node.await_tick();
+            node.await_look();
+            node.await_look();
             CHECK(node.metrics->at("licet_stream_sessions").value == 1);
             node.append(1, "", kBig);
             node.quiet();
-            node.await_tick();
+            node.await_look();
             closed_where_it_was(node, wanted, *slow, 21);
         }
 }
@@ -67,12 +67,12 @@ TEST_CASE("lag: bytes not yet written") {
     auto slow = at_head(node, slow_one());
     node.append(9, "", kBig);
     node.quiet();
-    node.await_tick();
-    node.await_tick();
+    node.await_look();
+    node.await_look();
     CHECK(node.metrics->at("licet_stream_sessions").value == 1);
     node.append(3, "", kBig);
     node.quiet();
-    node.await_tick();
+    node.await_look();
     closed_where_it_was(node, slow_one(), *slow, 12);
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("lag: a replay is exempt until it has been at the head; without limits
     node.quiet();
     node.append(10, "", kBig);
     node.quiet();
-    node.await_tick();
+    node.await_look();
     await_end(node, *replay);
     CHECK(replay->close_code == 4408);
 
@@ -156,8 +156,8 @@ TEST_CASE("lag: a replay is exempt until it has been at the head; without limits
     auto patient = at_head(node, slow_one());
     node.append(10, "", kBig);
     node.quiet();
-    node.await_tick();
-    node.await_tick();
+    node.await_look();
+    node.await_look();
     await_event(node, *patient, 120);
     CHECK(numbers(*patient) == range(110, 121));
 }

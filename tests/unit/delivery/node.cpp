@@ -444,4 +444,9 @@ void Node::await_tick() {
     await("a tick", [&] { return std::chrono::steady_clock::now() > end; });
 }
 
+void Node::await_look() {
+    clock->advance_ms(1000);
+    await_tick();
+}
+
 }  // namespace licet::testing

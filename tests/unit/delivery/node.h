@@ -127,6 +127,7 @@ class Node {
     // Until no handler is ready and no reader seen at work: enough for what shards do by themselves. What comes by a reader is awaited by its effect.
     void quiet();
     void await_tick();
+    void await_look();  // a second passes, with which each session is looked at
 
     std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
     std::shared_ptr<MemoryLog> log = std::make_shared<MemoryLog>(clock);
