@@ -15,6 +15,9 @@ inline constexpr int kSubscribers = 1000;
 inline constexpr std::size_t kCaptureMax = 64 * 1024 * 1024;
 inline constexpr std::size_t kSamplesMax = 1u << 18;
 
+// A masked pong with nothing in it, asked for or not (RFC 6455, section 5.5.3): a sign of life.
+inline constexpr char kPong[6] = {static_cast<char>(0x8a), static_cast<char>(0x80), 0, 0, 0, 0};
+
 enum class Service : std::uint32_t { licet, licet_tls, floor, floor_tls, relay, nats, nchan, redis, ws };
 
 struct Order {

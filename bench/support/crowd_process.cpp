@@ -85,6 +85,7 @@ void live_as_crowd(SharedPage& page, int link, const std::string& secret) {
             case Order::Kind::exit:
                 ::_exit(0);
         }
+        for (auto& [target, server] : servers) server->give_sign();
         if (::send(link, &out, sizeof out, MSG_NOSIGNAL) != sizeof out) ::_exit(0);
     }
 }

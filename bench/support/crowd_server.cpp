@@ -15,6 +15,7 @@ namespace licet::bench {
 namespace {
 
 constexpr std::uint64_t kSurplus = 16;
+constexpr std::int64_t kSignNs = 5'000'000'000;
 constexpr std::uint64_t kNotAnEvent = 64;  // heartbeats are shorter, events are longer
 
 Framing framing_of(Service service, const Peer* peer) {
@@ -43,13 +44,15 @@ CrowdServer::CrowdServer(const Order& order, SharedPage& page, const std::string
         SSL* ssl = framing == Framing::tls ? tls_connect(fd) : nullptr;
         if (is_node()) greet(fd, {{websocket_request(tokens_[i % tokens_.size()], "latest"), kHeadEnd}}, ssl);
         if (peer_) greet(fd, peer_->subscribing());
-        if (i == 0 && is_node())
-            captured_ = ssl;
-        else
-            SSL_free(ssl);  // from here on records are counted, not opened
+        // From here on records are counted, not opened, but for subscriber 0's.
+        if (i == 0 && is_node()) captured_ = ssl;
+        if (!is_node()) {
+            SSL_free(ssl);
+            ssl = nullptr;
+        }
         set_non_blocking(fd);
         watch(fd, EPOLLIN, i);
-        subscribers_.push_back({fd, StreamCounter(framing), 0});
+        subscribers_.push_back({fd, ssl, StreamCounter(framing), 0});
     }
     if (is_floor()) return;
     for (std::uint32_t i = 0; i < order.publishers; ++i) {
@@ -75,6 +78,15 @@ std::string CrowdServer::request(const Order& order, std::uint64_t first, std::u
         body += peer_ ? peer_->publication(message) : message + "\n";
     }
     return peer_ ? peer_->request(body) : publish_request(token_, body);
+}
+
+void CrowdServer::give_sign() {
+    if (!is_node() || now_ns() - signed_ns_ < kSignNs) return;
+    signed_ns_ = now_ns();
+    for (const Subscriber& s : subscribers_) {
+        const auto n = s.ssl == nullptr ? ::send(s.fd, kPong, sizeof kPong, MSG_NOSIGNAL) : SSL_write(s.ssl, kPong, sizeof kPong);
+        if (n != sizeof kPong) die("a subscriber cannot give a sign");
+    }
 }
 
 void CrowdServer::begin(std::uint64_t units, std::uint64_t unit_bytes) {

@@ -34,12 +34,15 @@ class CrowdServer {
     std::uint64_t read(std::uint64_t index);
     [[nodiscard]] std::uint64_t received(std::uint64_t index) const { return subscribers_[index].received; }
     [[nodiscard]] std::uint64_t frame_bytes() const;  // of the first message in the capture
+    // Subscribers of a node do not see pings, as they count bytes and no more: they give a sign of themselves between rounds.
+    void give_sign();
     // A fresh subscriber that begins at the beginning of the node's log; blocking.
     [[nodiscard]] int open_replay(std::uint64_t index) const;
 
   private:
     struct Subscriber {
         int fd = -1;
+        SSL* ssl = nullptr;  // for signs; what comes is not opened
         StreamCounter counter;
         std::uint64_t received = 0;
     };
@@ -58,6 +61,7 @@ class CrowdServer {
     SSL* captured_ = nullptr;  // of subscriber 0 over TLS
     std::vector<Subscriber> subscribers_;
     std::vector<std::unique_ptr<Source>> sources_;
+    std::int64_t signed_ns_ = 0;
     std::uint64_t units_ = 0, unit_bytes_ = 0, with_everybody_ = 0;
     std::vector<std::uint32_t> passed_;  // per piece: how many subscribers have it whole
 };
