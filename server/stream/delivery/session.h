@@ -160,6 +160,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     // What was read of the log and is not all decided; with `conflated_`, a pass of its latest events.
     std::shared_ptr<const ports::LogBatch> batch_;
     std::vector<Readers::Held> held_;  // for it and the tape of its own
+    Readers::Held extra_;              // what the batch takes beyond what was asked for
     std::int64_t held_since_ns_ = 0;   // pull: asked for since
     std::size_t read_bytes_ = limits::catch_up_batch_first_bytes;
     std::unique_ptr<Conflation> pass_;    // being gathered

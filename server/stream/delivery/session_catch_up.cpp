@@ -48,6 +48,7 @@ void Session::release() {
     conflated_.reset();
     batch_.reset();
     held_.clear();
+    extra_.reset();
 }
 
 // What is left out depends on what comes after it: a change of rights may bring it back.
@@ -103,8 +104,9 @@ void Session::took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Re
         // An event may be larger than a batch was to be, and what goes on with a pass has asked for nothing.
         std::size_t bytes = 0;
         for (const auto& record : batch->storage) bytes += record.size();
-        if (const std::size_t counted = held ? asked : 0; bytes > counted)
-            held_.push_back(shard_.readers().charge(Readers::Pool::streams, bytes - counted));
+        // In the place of the batch before: a pass is of many, and has one at a time.
+        const std::size_t counted = held ? asked : 0;
+        extra_ = bytes > counted ? shard_.readers().charge(Readers::Pool::streams, bytes - counted) : nullptr;
         if (held) {
             held_.push_back(std::move(held));
             held_since_ns_ = shard_.now_ns();
