@@ -60,8 +60,12 @@ struct Held {
     Held() {
         REQUIRE(readers.submit(nullptr, [this] {
             std::unique_lock lock(mutex);
+            holds = true;
+            changed.notify_all();
             changed.wait(lock, [&] { return go; });
         }));
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return holds; });  // who came later may else be taken first
     }
     void note(const std::string& what) {
         const std::lock_guard lock(mutex);
@@ -80,7 +84,7 @@ struct Held {
     }
     std::mutex mutex;
     std::condition_variable changed;
-    bool go = false;
+    bool holds = false, go = false;
     std::vector<std::string> ran;
     Readers readers{1};
 };
