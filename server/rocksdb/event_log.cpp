@@ -122,26 +122,31 @@ class RocksEventLog final : public ports::EventLog {
         batch->position = position;
         batch->next = from;
         if (from >= known.end) return std::shared_ptr<const LogBatch>(batch);
-        batch->storage.reserve(std::min<std::size_t>(max_events, known.end - from));
+        // All records behind each other: one allocation, whatever their number.
+        std::string& records = batch->storage.emplace_back();
+        records.reserve(std::min(max_bytes, limits::catch_up_batch_max_bytes));
+        batch->entries.reserve(std::min<std::size_t>(max_events, known.end - from));
+        std::vector<std::size_t> ends;
         const std::string end_key = event_key(position, known.end);
         const rocksdb::Slice end(end_key);
         rocksdb::ReadOptions options;
         options.iterate_upper_bound = &end;
         const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
         std::size_t bytes = 0;
-        std::vector<UtcMillis> times;
         for (it->Seek(event_key(position, from)); it->Valid(); it->Next()) {
             const auto value = it->value();
             if (value.size() < 8 || get_be(it->key().data() + kPrefixBytes, 8) != batch->next) return {Errc::corrupt, "the event log has a gap"};
             bytes += value.size();
-            if (!times.empty() && (times.size() >= max_events || bytes > max_bytes)) break;
-            times.push_back({static_cast<std::int64_t>(get_le(value.data()))});
-            batch->storage.emplace_back(value.data() + 8, value.size() - 8);
-            ++batch->next;
+            if (!ends.empty() && (ends.size() >= max_events || bytes > max_bytes)) break;
+            records.append(value.data() + 8, value.size() - 8);
+            ends.push_back(records.size());
+            batch->entries.push_back({batch->next++, {static_cast<std::int64_t>(get_le(value.data()))}, {}});
         }
         if (!it->status().ok()) return store_error(it->status());
-        if (times.empty()) return {Errc::corrupt, "the event log lacks an event it should hold"};
-        for (std::size_t i = 0; i < times.size(); ++i) batch->entries.push_back({from + i, times[i], batch->storage[i]});
+        if (ends.empty()) return {Errc::corrupt, "the event log lacks an event it should hold"};
+        std::size_t begin = 0;
+        for (std::size_t i = 0; i < ends.size(); begin = ends[i++])
+            batch->entries[i].record = std::string_view(records).substr(begin, ends[i] - begin);
         return std::shared_ptr<const LogBatch>(batch);
     }
 

@@ -55,7 +55,7 @@ std::uint64_t Session::writable_until(const Tape& t, Offset due) {
 
 // Asked anew before every write: of events, no byte leaves without a look at the clocks.
 std::optional<Session::Reach> Session::reach() {
-    Tape& t = tape();
+    const Tape& t = tape();
     std::uint64_t limit = ending_ ? under_way_end() : t.end();
     if (at_ >= limit) return Reach{};
     const Offset due = t.next_event(at_);
@@ -132,7 +132,7 @@ void Session::wait_for_room() {
 
 void Session::wrote(std::uint64_t from) {
     wrote_ns_ = shard_.now_ns();
-    Tape& t = tape();
+    const Tape& t = tape();
     const auto done = t.completed(from, at_);
     if (done.events > 0) {
         std::vector<metering::OffsetRange> fresh;
@@ -140,14 +140,15 @@ void Session::wrote(std::uint64_t from) {
             m.meter.delivered(metered_, done.last + 1, fresh);
             m.suspense.remove(metered_, done.last + 1);
         });
-        for (const auto& range : fresh) shard_.delivered(usage_of(), range.from, range.to, t.totals(range.from, range.to));
+        // A tape shared with others may have, in between, what was withheld from this one when it passed there.
+        for (const auto& range : fresh) shard_.delivered(usage_of(), range.from, range.to, t.totals(std::max(range.from, done.first), range.to));
         metered_ = next_ = done.last + 1;
     }
     if (at_ == t.end()) next_ = std::max(next_, t.head());
 }
 
 void Session::next() {
-    Tape& t = tape();
+    const Tape& t = tape();
     if (at_ != t.end()) return;  // the meter holds the rest back
     next_ = std::max(next_, t.head());
     if (pull()) {

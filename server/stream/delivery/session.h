@@ -71,7 +71,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
 
   private:
     [[nodiscard]] bool pull() const noexcept { return !is_stream(request_.format); }
-    [[nodiscard]] Tape& tape() noexcept { return live_ ? *view_->live_if(request_.format) : *own_; }
+    [[nodiscard]] const Tape& tape() noexcept { return live_ ? *view_->live_if(request_.format) : slice_ ? slice_->tape : *own_; }
     [[nodiscard]] ports::UsageOf usage_of() const noexcept;
 
     // Start, in order; each may wait for a reader.
@@ -99,6 +99,11 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
 
     // Catching up.
     void catch_up();
+    [[nodiscard]] bool shares() const noexcept;
+    void share_some();
+    void read_shared();
+    void stretch_read(Offset from, const Result<std::shared_ptr<const Stretch>>& read);
+    void could_not_read(const Error& error);
     void drop_tape();
     void release();
     void conflate_again(std::optional<std::uint64_t> subject = {});  // nullopt: whoever it concerns
@@ -151,6 +156,8 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     SharedMeter meter_;
 
     std::unique_ptr<Tape> own_;
+    std::shared_ptr<const Slice> slice_;  // it stands on, in place of its own, and the piece of the log it comes from
+    std::shared_ptr<const Stretch> stretch_;
     bool live_ = false;
     std::uint64_t at_ = 0;                     // byte position on tape()
     Offset next_ = 0;                          // first offset not accounted for: all below was written or withheld

@@ -1,5 +1,5 @@
-// How a session gets from the log to the live tape: in batches, decided a slice at a time in turn with everyone else who catches up; conflated where
-// its contract has it so.
+// How a session gets from the log to the live tape: in slices, decided in turn with everyone else who catches up, and once for all who are near.
+// Alone are those whose tape is like no other's: with an end, or conflated.
 #include <algorithm>
 
 #include "base/limits.h"
@@ -31,13 +31,14 @@ void Session::catch_up() {
             return write();
         }
     }
-    if (batch_) return queue_turn();
+    if (batch_ || shares()) return queue_turn();
     read_log();
 }
 
 // Of no further use: what was read is let go, too.
 void Session::drop_tape() {
     own_ = std::make_unique<Tape>(next_);
+    slice_.reset();
     at_ = 0;
     release();
 }
@@ -49,6 +50,7 @@ void Session::release() {
     batch_.reset();
     held_.clear();
     extra_.reset();
+    stretch_.reset();
 }
 
 // What is left out depends on what comes after it: a change of rights may bring it back.
@@ -66,9 +68,84 @@ void Session::queue_turn() {
 void Session::turn() {
     turn_queued_ = false;
     if (ended_ || (pull() && !page_done_)) return;
-    const bool idle = !live_ && !pull() && !blocked_ && !leaving_ && !ending_ && at_ == own_->end();
-    if (idle && batch_) decide_some();
+    const bool idle = !live_ && !pull() && !blocked_ && !leaving_ && !ending_ && !reading_ && at_ == tape().end();
+    if (idle && batch_)
+        decide_some();
+    else if (idle && shares())
+        share_some();
     write();
+}
+
+bool Session::shares() const noexcept { return !pull() && request_.until.value == 0 && !batch_ && !pass_ && !conflating_ && !conflated_; }
+
+// Stands on what is decided of what comes next, by whoever; or decides it, for the others, too.
+void Session::share_some() {
+    const Slices::Of of{view_->number(), request_.format};
+    Slices& slices = shard_.slices();
+    if (next_ < shard_.services().log->bounds(view_->position()).begin) return finish(CloseCode::cursor_gone, "what comes next is no longer kept");
+    auto slice = slices.find(of, next_, shard_.services().clock->utc_now());
+    if (!slice) {
+        if (!stretch_ || !stretch_->covers(next_)) stretch_ = view_->log.find(next_);
+        if (!stretch_) return read_shared();
+        auto decided = view_->slice(*stretch_->batch, request_.format, next_, slices.next_begin(of, next_));
+        if (!decided) {  // a key is missing that is read along with the log
+            stretch_.reset();
+            return read_shared();
+        }
+        slices.keep(of, decided);
+        slice = std::move(decided);
+    }
+    own_.reset();
+    slice_ = std::move(slice);
+    at_ = slice_->tape.position_of(next_);
+    held_since_ns_ = shard_.now_ns();
+}
+
+// With whoever has asked for the same.
+void Session::read_shared() {
+    drop_tape();
+    reading_ = true;
+    if (const auto under_way = view_->log.reading(next_)) return under_way->waiting.push_back(shared_from_this());
+    auto reading = std::make_shared<Stretches::Reading>(Stretches::Reading{next_, {shared_from_this()}});
+    view_->log.begin(reading);
+    const std::size_t most = read_bytes_;
+    // All of it goes back to where it lived, whoever is still there.
+    auto job = [shard = &shard_, reading = std::move(reading), view = view_, most](Readers::Held held) mutable {
+        auto batch = shard->read(view->position(), reading->from, most);
+        shard->post([shard, reading = std::move(reading), view = std::move(view), most, held = std::move(held), batch = std::move(batch)]() mutable {
+            Result<std::shared_ptr<const Stretch>> read = std::shared_ptr<const Stretch>{};
+            if (batch) {
+                std::size_t bytes = 0;
+                for (const auto& record : (*batch)->storage) bytes += record.size();
+                auto stretch = std::make_shared<Stretch>(Stretch{reading->from, *std::move(batch), std::move(held), {}});
+                if (bytes > most) stretch->extra = shard->readers().charge(Readers::Pool::streams, bytes - most);
+                view->log.add(stretch);
+                read = std::shared_ptr<const Stretch>(std::move(stretch));
+            } else {
+                read = batch.error();
+            }
+            for (const auto& session : std::exchange(reading->waiting, {})) session->stretch_read(reading->from, read);
+        });
+    };
+    read_bytes_ = std::min(2 * read_bytes_, limits::catch_up_batch_max_bytes);
+    if (shard_.readers().submit(view_.get(), Readers::Pool::streams, most, std::move(job))) return;
+    reading_ = false;
+    finish(CloseCode::try_again_later, "too many reads wait for the log");
+}
+
+// Where rights changed meanwhile: what was read is not decided, and the next turn looks for itself.
+void Session::stretch_read(Offset from, const Result<std::shared_ptr<const Stretch>>& read) {
+    reading_ = false;
+    if (ended_ || leaving_) return;
+    if (!read && from == next_) return could_not_read(read.error());
+    if (read && (*read)->covers(next_)) stretch_ = *read;
+    queue_turn();
+}
+
+void Session::could_not_read(const Error& error) {
+    if (error.code == Errc::gone) return finish(CloseCode::cursor_gone, "what comes next is no longer kept");
+    if (error.code == Errc::unavailable) return finish(CloseCode::try_again_later, "keys cannot be reached");
+    finish(CloseCode::internal, "the log cannot be read");
 }
 
 void Session::read_log() {
@@ -84,9 +161,7 @@ void Session::read_log() {
         shard.post([self = std::move(self), from, most, held = std::move(held), batch = std::move(batch)] {
             self->reading_ = false;
             if (self->ended_ || self->leaving_) return;
-            if (!batch && batch.error().code == Errc::gone) return self->finish(CloseCode::cursor_gone, "what comes next is no longer kept");
-            if (!batch && batch.error().code == Errc::unavailable) return self->finish(CloseCode::try_again_later, "keys cannot be reached");
-            if (!batch) return self->finish(CloseCode::internal, "the log cannot be read");
+            if (!batch) return self->could_not_read(batch.error());
             self->took(from, *batch, held, most);
         });
     };
@@ -156,7 +231,7 @@ void Session::gather_pass() {
 
 // Others wait for what a subscriber holds that does not read: it keeps its place, and reads again when it comes to it.
 void Session::give_way(std::int64_t now_ns) {
-    if (live_ || held_.empty() || now_ns - held_since_ns_ < limits::catch_up_held_max_ms * std::int64_t{1'000'000}) return;
+    if (live_ || (held_.empty() && !slice_ && !stretch_) || now_ns - held_since_ns_ < limits::catch_up_held_max_ms * std::int64_t{1'000'000}) return;
     if (!shard_.readers().short_of(Readers::Pool::streams)) return;
     keep_frame_only();
     release();

@@ -12,7 +12,7 @@ bool Session::under_way() noexcept {
 }
 
 std::uint64_t Session::under_way_end() noexcept {
-    Tape& t = tape();
+    const Tape& t = tape();
     return t.frame_end(std::min(at_ + connection_->pending_record(), t.end()));
 }
 
@@ -22,6 +22,7 @@ void Session::keep_frame_only() {
     auto own = std::make_unique<Tape>(next_, within);
     if (under_way()) own->append_part(tape(), at_, under_way_end());
     own_ = std::move(own);
+    slice_.reset();
     at_ = 0;
     live_ = false;
     until_reached_ = false;
@@ -62,7 +63,7 @@ bool Session::begin_page_anew() {
 bool Session::on_subject(std::uint64_t subject) {
     if (!started_ || ended_) return true;
     conflate_again(subject);
-    Tape& t = tape();
+    const Tape& t = tape();
     if (!t.names(subject, at_)) return true;
     if (pull()) return begin_page_anew();
     if (under_way() && t.names_within(subject, at_, std::max(under_way_end(), at_ + 1))) {
@@ -77,7 +78,7 @@ bool Session::on_subject(std::uint64_t subject) {
 bool Session::on_new_generation(std::shared_ptr<View> view) {
     conflate_again();
     if (started_ && !ended_) {
-        const bool no_event = !live_ && own_->next_event(at_) == own_->head();  // a response head is of no generation
+        const bool no_event = !live_ && tape().next_event(at_) == tape().head();  // a response head is of no generation
         if (pull()) {
             if (!begin_page_anew()) return false;
         } else if (!no_event && under_way()) {

@@ -28,7 +28,7 @@ void Session::look_at_lag() {
 }
 
 bool Session::too_far_behind(const ports::LagLimits& lag) {
-    Tape& t = tape();
+    const Tape& t = tape();
     const Offset due = t.next_event(at_), end = shard_.services().log->bounds(view_->position()).end;
     if (due >= end) return false;
     if (lag.max_events != 0 && end - due > lag.max_events) return true;

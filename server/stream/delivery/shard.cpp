@@ -32,6 +32,7 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
       gate_(gate),
       snapshot_(std::move(snapshot)),
       wake_all_shards_(std::move(wake_all_shards)),
+      slices_(readers),
       looks_(seconds(services.clock->monotonic_ns())),
       journal_timer_(io),
       tick_timer_(io),
@@ -378,6 +379,7 @@ void Shard::apply(const app::EpochChange& change) {
 void Shard::apply_subject(std::uint64_t subject) {
     const auto all = std::vector(sessions_.begin(), sessions_.end());
     for (const auto& session : all) session->on_subject(subject);
+    slices_.forget_subject(subject);
     // A live tape that still names the subject is not for anyone who joins later.
     for (auto& [key, view] : views_)
         for (const WireFormat format : kStreamFormats) {
@@ -403,6 +405,7 @@ Result<std::shared_ptr<const ports::LogBatch>> Shard::read(ports::LogPosition po
 
 void Shard::apply_generation(bool consents) {
     for (auto& [key, view] : views_) view->clear_shadows();  // those of now are added below
+    if (consents) slices_.forget_all();
     const auto all = std::vector(sessions_.begin(), sessions_.end());
     for (const auto& session : all) {
         if (session->ended()) continue;

@@ -20,6 +20,7 @@
 #include "server/stream/delivery/meters.h"
 #include "server/stream/delivery/readers.h"
 #include "server/stream/delivery/session.h"
+#include "server/stream/delivery/slices.h"
 #include "server/stream/delivery/write_gate.h"
 
 namespace licet::stream {
@@ -67,6 +68,7 @@ class Shard {
     // After it: the node may have been stopped between the look and the write.
     [[nodiscard]] bool lease_held() const noexcept { return gate_.open(opened_); }
     [[nodiscard]] std::int64_t now_ns() const noexcept { return services_.clock->monotonic_ns(); }
+    [[nodiscard]] Slices& slices() noexcept { return slices_; }
     [[nodiscard]] ports::Siv& siv() noexcept { return *tools_.siv; }
     // The view of a contract on a product under the current snapshot. Errors: no_contract, internal, overloaded.
     [[nodiscard]] Result<std::shared_ptr<View>> view_for(const ReadRequest& request, StreamEpoch stream_epoch);
@@ -118,6 +120,7 @@ class Shard {
     std::shared_ptr<const app::Snapshot> snapshot_;
     const std::function<void()> wake_all_shards_;
     ViewTools tools_;
+    Slices slices_;
     std::uint64_t opened_ = 0;  // the opening of the gate this shard was told of
     bool held_back_ = false, journal_refused_ = false, draining_ = false, flush_posted_ = false;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/limits.h"
 #include "server/stream/delivery/cursor.h"
 #include "server/stream/delivery/frames.h"
 
@@ -10,7 +11,8 @@ namespace licet::stream {
 
 View::View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program,
            std::shared_ptr<policy::ConsentIndex> consents, ViewTools& tools)
-    : position_(position),
+    : number_(++tools.views),
+      position_(position),
       stream_epoch_(stream_epoch),
       program_(std::move(program)),
       consents_(std::move(consents)),
@@ -104,6 +106,26 @@ bool View::encode(const ports::LogBatch& batch, WireFormat format, Tape& into, U
     return false;
 }
 
+std::shared_ptr<Slice> View::slice(const ports::LogBatch& batch, WireFormat format, Offset from, Offset before) {
+    auto out = std::make_shared<Slice>(from);
+    out->decided_at = tools_.clock->utc_now();
+    out->holds_until = program_->holds_until(out->decided_at);
+    std::size_t decided = 0;
+    auto entry = from_offset(batch, from);
+    for (; entry != batch.entries.end() && entry->offset < before; ++entry) {
+        if (out->tape.size() >= limits::catch_up_slice_max_bytes || decided++ >= limits::catch_up_slice_max_events) break;
+        const auto encoded = decide(*entry);
+        if (key_missing_) break;
+        put(*entry, encoded, format, out->tape);
+        if (subject_ != 0) out->subjects.push_back(subject_);
+    }
+    if (entry == batch.entries.end()) out->tape.advance(std::max(out->tape.head(), std::min(batch.next, before)));
+    if (out->tape.head() == from) return nullptr;
+    std::sort(out->subjects.begin(), out->subjects.end());
+    out->subjects.erase(std::unique(out->subjects.begin(), out->subjects.end()), out->subjects.end());
+    return out;
+}
+
 void View::conflate(const ports::LogBatch& batch, Conflation& into, std::size_t most) {
     for (auto entry = from_offset(batch, into.head()); entry != batch.entries.end(); ++entry) {
         if (into.full() || most-- == 0) return;
@@ -112,7 +134,7 @@ void View::conflate(const ports::LogBatch& batch, Conflation& into, std::size_t 
         if (encoded)
             // One that ends of itself takes no other's place: it may be over when the pass is written.
             into.keep(*entry, encoded->deadline == Tape::kNever ? event::StoredEvent::parse(entry->record)->partition_key() : std::string_view{},
-                      encoded->subject);
+                      subject_);
         else
             into.advance(entry->offset + 1);
     }
@@ -135,12 +157,14 @@ View::Counted View::count(const ports::LogBatch& batch, Offset from, Offset to) 
 std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     const auto event = event::StoredEvent::parse(entry.record);
     reason_ = policy::Reason::error;
+    subject_ = 0;
     key_missing_ = false;
     if (!event) {
         tools_.failed->add();
         tools_.withheld->add();
         return std::nullopt;
     }
+    if (!event->subject().none()) subject_ = event->subject().low64();
     const UtcMillis now = tools_.clock->utc_now();
     const policy::Decision decision = decider_->decide(*event, now);
     reason_ = decision.reason;
@@ -174,7 +198,7 @@ std::optional<View::Encoded> View::decide(const ports::LogEntry& entry) {
     // What time alone changes: a condition on the moment, and the event's own end. (Consents: see WriteGate.)
     const UtcMillis rules = program_->holds_until(now), own = event->expiry();
     const std::int64_t deadline = std::min(rules.value == 0 ? Tape::kNever : rules.value, own.value == 0 ? Tape::kNever : own.value);
-    return Encoded{std::string_view(cursor_.data(), kCursorText), json_, billed, event->subject().none() ? 0 : event->subject().low64(), deadline};
+    return Encoded{std::string_view(cursor_.data(), kCursorText), json_, billed, deadline};
 }
 
 policy::Reason View::reveal(policy::Decider& decider, const event::StoredEvent& event, const policy::Decision& decision, std::string& out) {
@@ -244,7 +268,7 @@ void View::put(const ports::LogEntry& entry, const std::optional<Encoded>& encod
             frame_.append(into.end() == into.start() ? "[" : ",").append(encoded->json);
             break;
     }
-    into.append_event(entry.offset, frame_, encoded->billed, encoded->subject, encoded->deadline);
+    into.append_event(entry.offset, frame_, encoded->billed, subject_, encoded->deadline);
 }
 
 }  // namespace licet::stream

@@ -17,6 +17,7 @@
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/protobuf.h"
 #include "server/stream/delivery/roster.h"
+#include "server/stream/delivery/slices.h"
 #include "server/stream/delivery/tape.h"
 
 namespace licet::stream {
@@ -34,6 +35,7 @@ struct ViewTools {
     ports::Counter* withheld = nullptr;
     ports::Counter* failed = nullptr;  // of the withheld: could not be read, redacted or sealed
     app::ShadowCounts* shadow = nullptr;
+    std::uint64_t views = 0;  // made so far
 };
 
 class View {
@@ -42,6 +44,7 @@ class View {
          std::shared_ptr<policy::ConsentIndex> consents, ViewTools& tools);
 
     [[nodiscard]] ports::LogPosition position() const noexcept { return position_; }
+    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }  // among the views of a shard; none has it again
     [[nodiscard]] const std::string& key() const noexcept { return program_->view_key(); }
 
     // The live tape of a stream format; made on first use, starting at `head`.
@@ -59,6 +62,8 @@ class View {
         std::size_t delivered = SIZE_MAX, bytes = SIZE_MAX, decided = SIZE_MAX;  // bytes of frames
     };
     bool encode(const ports::LogBatch& batch, WireFormat format, Tape& into, UtcMillis until, const Enough& enough, const Skipped* skipped = nullptr);
+    // The same for all who come to `from`: up to `before`, as much as is decided in a turn. Null: the key of its first event is not here.
+    [[nodiscard]] std::shared_ptr<Slice> slice(const ports::LogBatch& batch, WireFormat format, Offset from, Offset before);
     // Keeps what would be delivered of a batch, from `into.head()` on, at most so many entries; stops when it is full, and before an entry whose key
     // is not here.
     void conflate(const ports::LogBatch& batch, Conflation& into, std::size_t most);
@@ -74,12 +79,13 @@ class View {
     [[nodiscard]] Counted count(const ports::LogBatch& batch, Offset from, Offset to);
 
     Roster roster;     // kept by the shard
+    Stretches log;     // kept by its sessions
     bool due = false;  // whether the shard has it in its queue of views with news
 
   private:
     struct Encoded {
         std::string_view cursor, json;
-        std::uint64_t billed, subject;
+        std::uint64_t billed;
         std::int64_t deadline;  // when it must be decided again
     };
     // Decides one event and writes its delivered JSON; nullopt: withheld, or undecided (key_missing_).
@@ -94,6 +100,7 @@ class View {
     void compare(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, Shadow& shadow);
     void put(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, WireFormat format, Tape& into);
 
+    const std::uint64_t number_;
     const ports::LogPosition position_;
     const StreamEpoch stream_epoch_;
     const std::shared_ptr<const policy::Program> program_;
@@ -102,6 +109,7 @@ class View {
     std::unique_ptr<policy::Decider> decider_;
     std::map<std::string, Shadow> shadows_;  // by Rights::key()
     policy::Reason reason_{};                // of the event just decided
+    std::uint64_t subject_ = 0;              // whom it names; 0: nobody
     std::string shadow_data_;
     std::uint32_t standing_for_ = 0;  // earlier events of its key, in the event to decide next
     bool key_missing_ = false;        // the event just decided is encrypted under a key that must be fetched first

@@ -1,0 +1,11 @@
+// Named limits of catching up, with their units: apart from base/limits.h, which everything includes. docs/limits.md explains what happens when each
+// is hit.
+#pragma once
+
+#include <cstddef>
+
+namespace licet::limits {
+
+inline constexpr std::size_t catch_up_kept_max_bytes = 32 * 1024 * 1024;  // of what was decided for streams that are behind; per shard
+
+}  // namespace licet::limits
