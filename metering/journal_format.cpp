@@ -7,7 +7,7 @@
 namespace licet::metering {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;  // 1 named no view and no replays
 
 template <class T>
 void put(std::string& out, T v) {
@@ -24,7 +24,7 @@ void take(const char*& p, T& v) noexcept {
 }  // namespace
 
 // version u8, kind u8, partition u16, contract u32, product u32, stream epoch u32, boot u64, sequence u64, from u64, to u64, events u64, bytes u64,
-// at i64, previous 32 bytes, zero 20 bytes, CRC-32C u32.
+// at i64, previous 32 bytes, view u64, zero 12 bytes, CRC-32C u32.
 void append_record(const JournalRecord& r, const ChainHash& previous, std::string& out) {
     const std::size_t start = out.size();
     put(out, kVersion);
@@ -36,6 +36,7 @@ void append_record(const JournalRecord& r, const ChainHash& previous, std::strin
     for (const std::uint64_t v : {r.boot, r.sequence, r.from, r.to, r.events, r.bytes}) put(out, v);
     put(out, r.at.value);
     out.append(reinterpret_cast<const char*>(previous.data()), previous.size());
+    put(out, r.view.value);
     out.resize(start + kRecordBytes - 4, '\0');
     put(out, crc32c(std::string_view(out).substr(start)));
 }
@@ -50,7 +51,7 @@ std::optional<ReadRecord> read_record(std::string_view bytes) noexcept {
     std::uint8_t version, kind;
     take(p, version);
     take(p, kind);
-    if (version != kVersion || kind < 1 || kind > 4) return std::nullopt;
+    if (version < 1 || version > kVersion || kind < 1 || kind > (version == 1 ? 4 : 5)) return std::nullopt;
     ReadRecord out;
     JournalRecord& r = out.record;
     r.kind = static_cast<RecordKind>(kind);
@@ -61,6 +62,8 @@ std::optional<ReadRecord> read_record(std::string_view bytes) noexcept {
     for (std::uint64_t* v : {&r.boot, &r.sequence, &r.from, &r.to, &r.events, &r.bytes}) take(p, *v);
     take(p, r.at.value);
     std::memcpy(out.previous.data(), p, out.previous.size());
+    p += out.previous.size();
+    if (version > 1) take(p, r.view.value);
     if (r.from > r.to) return std::nullopt;
     return out;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,9 +15,16 @@
 
 namespace licet::metering {
 
-// intent: [from, to) may be sent from here on. delivered: it was handed to the operating system, `events` and `bytes` of it counted. aborted: what an
-// earlier intent of this boot allows of it will not be sent. acked: reserved, the ledger passes over it.
-enum class RecordKind : std::uint8_t { intent = 1, delivered = 2, acked = 3, aborted = 4 };
+// intent: [from, to) may be sent from here on. delivered: it was handed to the operating system, `events` and `bytes` of it counted. acked: the
+// partner said that it received what it was sent of it. aborted: what an earlier intent of this boot allows of it will not be sent. replayed:
+// delivered again after it was billed, of a contract that pays for that.
+enum class RecordKind : std::uint8_t { intent = 1, delivered = 2, acked = 3, aborted = 4, replayed = 5 };
+
+// Names the view a delivery was made under: the first 8 bytes of the SHA-256 of its key. 0: not noted (records of version 1).
+struct ViewDigest {
+    std::uint64_t value = 0;
+    auto operator<=>(const ViewDigest&) const = default;
+};
 
 struct JournalRecord {
     std::uint64_t boot = 0;      // boot epoch of the node: counts its starts
@@ -31,6 +39,7 @@ struct JournalRecord {
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
     UtcMillis at{};
+    ViewDigest view{};  // of delivered and replayed
     bool operator==(const JournalRecord&) const = default;
 };
 
@@ -39,14 +48,14 @@ using Sha256Function = std::function<ChainHash(std::string_view)>;
 
 inline constexpr std::size_t kRecordBytes = 128;
 
-// Appends kRecordBytes to `out`: fields, the digest of the previous record, CRC-32C of all before it.
+// Appends kRecordBytes to `out`, in version 2: fields, the digest of the previous record, CRC-32C of all before it.
 void append_record(const JournalRecord& record, const ChainHash& previous, std::string& out);
 
 struct ReadRecord {
     JournalRecord record;
     ChainHash previous{};
 };
-// nullopt when the bytes are not one whole record with a matching checksum.
+// nullopt when the bytes are not one whole record of version 1 or 2 with a matching checksum.
 [[nodiscard]] std::optional<ReadRecord> read_record(std::string_view bytes) noexcept;
 
 }  // namespace licet::metering

@@ -115,8 +115,8 @@ class FileJournal final : public Journal {
             std::vector<JournalRecord> records;
             for (const auto& pending : batch)
                 for (const auto& r : pending.records) {
-                    records.push_back(
-                        {boot_, ++sequence_, r.kind, r.contract, r.product, r.partition, r.stream_epoch, r.from, r.to, r.events, r.bytes, r.at});
+                    records.push_back({boot_, ++sequence_, r.kind, r.contract, r.product, r.partition, r.stream_epoch, r.from, r.to, r.events,
+                                       r.bytes, r.at, r.view});
                     const std::size_t start = bytes.size();
                     metering::append_record(records.back(), previous_, bytes);
                     previous_ = options_.sha256(std::string_view(bytes).substr(start));

@@ -241,6 +241,12 @@ class Node {
         s.subject_keys = subject_keys_;
         if (subject_keys_) s.make_cipher = openssl::make_sealing_cipher;
         s.shadow = shadow_;
+        s.view_digest = [crypto = crypto_](std::string_view key) {
+            const auto digest = crypto->sha256(as_bytes(key));
+            metering::ViewDigest out;
+            for (std::size_t i = 0; i < sizeof out.value; ++i) out.value = out.value << 8 | digest[i];
+            return out;
+        };
         s.usage_ranges = [ledger = ledger_](const ports::UsageOf& of) { return ledger->ranges(of); };
         return s;
     }

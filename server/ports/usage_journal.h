@@ -23,9 +23,10 @@ struct UsageRecord {
     StreamEpoch stream_epoch;
     Offset from = 0;  // [from, to)
     Offset to = 0;
-    std::uint64_t events = 0;  // delivered: events within the range that were delivered (withheld ones are not)
-    std::uint64_t bytes = 0;   // delivered: their data bytes after redaction, before compression
+    std::uint64_t events = 0;  // delivered, replayed: events within the range that were delivered (withheld ones are not)
+    std::uint64_t bytes = 0;   // delivered, replayed: their data bytes after redaction, before compression
     UtcMillis at{};
+    metering::ViewDigest view{};  // delivered, replayed: the view it was made under
 };
 
 class UsageJournal {

@@ -28,6 +28,7 @@ struct UsageOf {
 struct UsageRanges {
     metering::IntervalSet billed;
     metering::IntervalSet suspense;  // intended by a start of a node that ended before it said what was delivered
+    metering::IntervalSet acked;     // what the partner said it received
 };
 
 struct UsageTotal {
@@ -35,7 +36,11 @@ struct UsageTotal {
     ProductNo product;
     std::string day;  // UTC, YYYY-MM-DD
     std::string region;
-    std::uint64_t events = 0, bytes = 0;
+    std::uint64_t events = 0, bytes = 0;                    // billed
+    std::string view;                                       // digest of the view, 16 hex digits; empty: not noted
+    std::uint64_t minutes = 0;                              // active: UTC minutes in which something of the product was billed to the contract;
+                                                            // each is counted once, in the line that came first
+    std::uint64_t replayed_events = 0, replayed_bytes = 0;  // delivered again after they were billed, where the contract pays for that
 };
 
 struct UsageCount {
@@ -69,7 +74,7 @@ class UsageLedger {
 
     [[nodiscard]] virtual Result<UsageRanges> ranges(const UsageOf& of) = 0;
 
-    // Billed usage of [from, to) by contract, product, UTC day and region; `contracts` empty: all.
+    // Billed usage of [from, to) by contract, product, UTC day, region and view; `contracts` empty: all.
     [[nodiscard]] virtual Result<std::vector<UsageTotal>> totals(UtcMillis from, UtcMillis to, const std::vector<ContractNo>& contracts) = 0;
     // The books of [from, to) by contract and product; suspense has no day and is over all time.
     [[nodiscard]] virtual Result<std::vector<UsageBalance>> balance(UtcMillis from, UtcMillis to) = 0;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <random>
 #include <span>
 #include <thread>
 #include <unordered_map>
@@ -415,7 +416,8 @@ Result<std::shared_ptr<ports::EventLog>> open_event_log(const std::string& direc
     std::string value;
     const auto found = db->Get({}, "n", &value);
     if (found.IsNotFound()) {
-        value = u64_le(static_cast<std::uint64_t>(clock->utc_now().value / 1000));
+        // Not of the clock: nodes of a region that begin in the same second would bill each other's offsets.
+        value = u64_le(std::max(1u, std::random_device{}()));
         rocksdb::WriteOptions durable;
         durable.sync = true;
         if (const auto written = db->Put(durable, "n", value); !written.ok()) return store_error(written);

@@ -75,6 +75,8 @@ struct DeliveryServices {
     std::function<std::unique_ptr<ports::SealingCipher>()> make_cipher;
     // What the ledger holds of a contract's product partition when its meter is first needed on this node; called off the shard threads, may block.
     std::function<Result<ports::UsageRanges>(const ports::UsageOf&)> usage_ranges;
+    // Of a view's key, for the books; empty: usage is not told apart by view.
+    std::function<metering::ViewDigest(std::string_view)> view_digest;
     std::shared_ptr<const ports::Lease> lease;  // the node's; null: always held
     std::shared_ptr<app::ShadowCounts> shadow;  // null: shadow policies are not decided
     int log_reader_threads = 2;

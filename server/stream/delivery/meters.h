@@ -15,9 +15,11 @@
 namespace licet::stream {
 
 struct Meter {
-    explicit Meter(ports::UsageRanges ranges) : meter(std::move(ranges.billed)), suspense(std::move(ranges.suspense)) {}
+    explicit Meter(ports::UsageRanges ranges)
+        : meter(std::move(ranges.billed)), suspense(std::move(ranges.suspense)), acked(std::move(ranges.acked)) {}
     metering::ContractMeter meter;
     metering::IntervalSet suspense;  // what an ended start of a node left undecided
+    metering::IntervalSet acked;     // what the partner said it received
 };
 using SharedMeter = std::shared_ptr<Guarded<Meter>>;
 

@@ -141,7 +141,8 @@ void Session::wrote(std::uint64_t from) {
             m.suspense.remove(metered_, done.last + 1);
         });
         // A tape shared with others may have, in between, what was withheld from this one when it passed there.
-        for (const auto& range : fresh) shard_.delivered(usage_of(), range.from, range.to, t.totals(std::max(range.from, done.first), range.to));
+        for (const auto& range : fresh)
+            shard_.delivered(usage_of(), range.from, range.to, t.totals(std::max(range.from, done.first), range.to), view_->digest());
         metered_ = next_ = done.last + 1;
     }
     if (at_ == t.end()) next_ = std::max(next_, t.head());

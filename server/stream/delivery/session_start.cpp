@@ -108,7 +108,7 @@ void Session::settle_suspense(Offset received, std::function<void()> then) {
             self->meter_->with([&](Meter& m) { m.meter.delivered(piece.from, to, fresh); });
             for (const auto& range : fresh) {
                 const auto counted = self->count_received(**batch, range.from, range.to);
-                self->shard_.delivered(self->usage_of(), range.from, range.to, {counted.events, counted.billed});
+                self->shard_.delivered(self->usage_of(), range.from, range.to, {counted.events, counted.billed}, self->view_->digest());
             }
             put_back(to);
             self->settle_suspense(received, std::move(then));

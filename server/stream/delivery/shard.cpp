@@ -42,6 +42,7 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
       sessions_gauge_(&services.metrics->gauge("licet_stream_sessions", "Open subscriptions and pull requests")) {
     tools_.pseudonymiser = services.make_pseudonymiser();
     tools_.siv = services.make_siv();
+    tools_.view_digest = services.view_digest;
     tools_.subject_keys = services.subject_keys.get();
     if (services.make_cipher) tools_.cipher = services.make_cipher();
     tools_.clock = services.clock;
@@ -317,15 +318,15 @@ void Shard::retry_journal() {
     all_have_news();
 }
 
-void Shard::delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals) {
+void Shard::delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view) {
     auto& records = pending_[of];
-    if (!records.empty() && records.back().to == from) {
+    if (!records.empty() && records.back().to == from && records.back().view == view) {
         records.back().to = to;
         records.back().events += totals.events;
         records.back().bytes += totals.billed;
     } else {
         records.push_back({ports::UsageKind::delivered, of.contract, of.product, of.partition, of.stream_epoch, from, to, totals.events,
-                           totals.billed, services_.clock->utc_now()});
+                           totals.billed, services_.clock->utc_now(), view});
     }
     if (journal_timer_set_) return;
     journal_timer_set_ = true;

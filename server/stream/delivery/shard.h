@@ -84,7 +84,7 @@ class Shard {
     // How long ago the event at an offset was accepted, at least; to about a second.
     [[nodiscard]] std::int64_t age_ms(ports::LogPosition position, Offset offset) const;
     // Journals delivered ranges, merged for limits::delivered_record_interval_ms.
-    void delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals);
+    void delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view);
     void journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter);
     ports::Counter& bytes_written() noexcept { return *bytes_written_; }
 

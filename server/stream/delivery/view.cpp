@@ -17,6 +17,7 @@ View::View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_pt
       program_(std::move(program)),
       consents_(std::move(consents)),
       tools_(tools),
+      digest_(tools.view_digest ? tools.view_digest(program_->view_key()) : metering::ViewDigest{}),
       decider_(policy::make_decider(program_, *consents_, *tools.pseudonymiser)) {
     static_assert(kCursorText <= sizeof cursor_);
 }

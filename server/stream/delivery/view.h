@@ -36,6 +36,7 @@ struct ViewTools {
     ports::Counter* failed = nullptr;  // of the withheld: could not be read, redacted or sealed
     app::ShadowCounts* shadow = nullptr;
     std::uint64_t views = 0;  // made so far
+    std::function<metering::ViewDigest(std::string_view)> view_digest;
 };
 
 class View {
@@ -46,6 +47,7 @@ class View {
     [[nodiscard]] ports::LogPosition position() const noexcept { return position_; }
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }  // among the views of a shard; none has it again
     [[nodiscard]] const std::string& key() const noexcept { return program_->view_key(); }
+    [[nodiscard]] metering::ViewDigest digest() const noexcept { return digest_; }
 
     // The live tape of a stream format; made on first use, starting at `head`.
     [[nodiscard]] Tape& live(WireFormat format, Offset head);
@@ -106,6 +108,7 @@ class View {
     const std::shared_ptr<const policy::Program> program_;
     const std::shared_ptr<policy::ConsentIndex> consents_;  // outlives the decider
     ViewTools& tools_;
+    const metering::ViewDigest digest_;
     std::unique_ptr<policy::Decider> decider_;
     std::map<std::string, Shadow> shadows_;  // by Rights::key()
     policy::Reason reason_{};                // of the event just decided

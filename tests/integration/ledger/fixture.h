@@ -30,10 +30,10 @@ inline std::uint64_t bytes_of(Offset from, Offset to) {
 class Script {
   public:
     explicit Script(std::uint64_t boot = 1) : boot_(boot) {}
-    Script& add(UsageKind kind, Offset from, Offset to, UsageOf of = kOf, std::int64_t at = kNoon) {
-        const bool counts = kind == UsageKind::delivered;
+    Script& add(UsageKind kind, Offset from, Offset to, UsageOf of = kOf, std::int64_t at = kNoon, metering::ViewDigest view = {}) {
+        const bool counts = kind == UsageKind::delivered || kind == UsageKind::replayed;
         records.push_back({boot_, ++sequence_, kind, of.contract, of.product, of.partition, of.stream_epoch, from, to, counts ? to - from : 0,
-                           counts ? bytes_of(from, to) : 0, UtcMillis{at}});
+                           counts ? bytes_of(from, to) : 0, UtcMillis{at}, view});
         return *this;
     }
     Script& intent(Offset from, Offset to, UsageOf of = kOf) { return add(UsageKind::intent, from, to, of); }
@@ -63,11 +63,14 @@ struct Books {
     using Ranges = std::map<Offset, Offset>;
     [[nodiscard]] Ranges billed(UsageOf of = kOf) const { return ledger->ranges(of)->billed.all(); }
     [[nodiscard]] Ranges suspense(UsageOf of = kOf) const { return ledger->ranges(of)->suspense.all(); }
+    [[nodiscard]] std::vector<ports::UsageTotal> lines() const {
+        auto totals = ledger->totals(kMonthFrom, kMonthTo, {});
+        REQUIRE(totals.ok());
+        return *std::move(totals);
+    }
     [[nodiscard]] ports::UsageCount total() const {
         ports::UsageCount sum;
-        const auto totals = ledger->totals(kMonthFrom, kMonthTo, {});
-        REQUIRE(totals.ok());
-        for (const auto& t : *totals) sum.events += t.events, sum.bytes += t.bytes;
+        for (const auto& t : lines()) sum.events += t.events, sum.bytes += t.bytes;
         return sum;
     }
     [[nodiscard]] ports::UsageBalance balance() const {

@@ -251,3 +251,88 @@ TEST_CASE("ledger: the database itself refuses an offset billed twice") {
     CHECK_THROWS(t.exec(
         "INSERT INTO usage_billed SELECT contract, product, partition, stream_epoch, '[9,12)', 1, 1, day, region, 'n2', 1, 1 FROM usage_billed"));
 }
+
+TEST_CASE("ledger: usage is told apart by view; what was noted before views were is under none") {
+    const Books b;
+    constexpr metering::ViewDigest kOne{0xfedcba9876543210}, kTwo{2};
+    Script script;
+    script.delivered(0, 10);
+    script.add(UsageKind::delivered, 10, 20, kOf, kNoon, kOne).add(UsageKind::delivered, 20, 25, kOf, kNoon, kOne);
+    script.add(UsageKind::delivered, 25, 30, kOf, kNoon, kTwo);
+    b.flush(script.take());
+    const auto lines = b.lines();
+    REQUIRE(lines.size() == 3);
+    std::map<std::string, std::uint64_t> events;
+    for (const auto& line : lines) events[line.view] = line.events;
+    CHECK(events == std::map<std::string, std::uint64_t>{{"", 10}, {"fedcba9876543210", 15}, {"0000000000000002", 5}});
+    CHECK(b.database.value("SELECT count(*) FROM usage_billed") == "3");
+    CHECK(b.database.value("SELECT count(*) FROM usage_balance WHERE delivered_events <> billed_events + unbilled_events") == "0");
+    CHECK(b.database.value("SELECT count(*) FROM usage_balance") == "3");
+}
+
+TEST_CASE("ledger: an active minute counts once for a contract and product, whatever the meter, view, node or how often it is sent") {
+    const Books b;
+    constexpr std::int64_t kMinute = 60'000;
+    auto other = kOf, another = kOf;
+    other.stream_epoch = {9};
+    another.contract = {7};
+    Script one, two;
+    one.add(UsageKind::delivered, 0, 1, kOf, kNoon - 1, {1});  // the minute before noon
+    one.add(UsageKind::delivered, 1, 2, kOf, kNoon, {1}).add(UsageKind::delivered, 2, 3, kOf, kNoon + 59'999, {2});
+    one.add(UsageKind::delivered, 3, 4, kOf, kNoon + 3 * kMinute, {2});
+    one.records.push_back(one.records.back());  // withheld in between: nothing was delivered in that minute
+    one.records.back().sequence++;
+    one.records.back().from = 4, one.records.back().to = 90, one.records.back().events = 0, one.records.back().bytes = 0;
+    one.records.back().at = {kNoon + 9 * kMinute};
+    b.flush(one.records, "n1");
+    b.flush(one.records, "n1");
+    two.add(UsageKind::delivered, 0, 1, other, kNoon + 30'000, {3}).add(UsageKind::delivered, 1, 2, other, kNoon + 5 * kMinute, {3});
+    two.add(UsageKind::delivered, 0, 1, another, kNoon, {3});
+    two.add(UsageKind::delivered, 0, 4, kOf, kNoon + 20 * kMinute, {1});  // billed before: the minute is not active
+    b.flush(two.take(), "n2");
+    std::map<std::pair<std::uint32_t, std::string>, std::uint64_t> minutes;
+    for (const auto& line : b.lines()) minutes[{line.contract.value, line.view.substr(15)}] += line.minutes;
+    CHECK(minutes == std::map<std::pair<std::uint32_t, std::string>, std::uint64_t>{{{1, "1"}, 2}, {{1, "2"}, 1}, {{1, "3"}, 1}, {{7, "3"}, 1}});
+}
+
+TEST_CASE("ledger: a day ends at midnight UTC, whatever a clock that steps says") {
+    const Books b;
+    constexpr std::int64_t kDay = 86'400'000, kMidnight = kNoon + kDay / 2;
+    Script script;
+    script.delivered(0, 1, kOf, kMidnight - 1)
+        .delivered(1, 2, kOf, kMidnight)
+        .delivered(2, 3, kOf, kMidnight - 5)
+        .delivered(3, 4, kOf, kMidnight + kDay);
+    b.flush(script.take());
+    std::map<std::string, std::uint64_t> events;
+    for (const auto& line : b.lines()) events[line.day] += line.events;
+    CHECK(events == std::map<std::string, std::uint64_t>{{"2026-11-21", 2}, {"2026-11-22", 1}, {"2026-11-23", 1}});
+    CHECK(b.billed() == Ranges{{0, 4}});
+    CHECK(b.balance().billed.events == 4);
+}
+
+TEST_CASE("ledger: paid replays are counted each time, apart from what is billed once") {
+    const Books b;
+    Script script;
+    script.delivered(0, 10).add(UsageKind::replayed, 0, 10, kOf, kNoon, {5}).add(UsageKind::replayed, 4, 10, kOf, kNoon + 86'400'000, {5});
+    b.flush(script.records);
+    b.flush(script.records);
+    ports::UsageCount replayed;
+    for (const auto& line : b.lines()) {
+        replayed.events += line.replayed_events;
+        replayed.bytes += line.replayed_bytes;
+    }
+    CHECK(replayed == ports::UsageCount{16, bytes_of(0, 10) + bytes_of(4, 10)});
+    CHECK(b.total() == ports::UsageCount{10, bytes_of(0, 10)});
+    CHECK(b.balance().delivered.events == 10);
+}
+
+TEST_CASE("ledger: what partners said they received is kept, and settles nothing by itself") {
+    const Books b;
+    Script script;
+    b.flush(script.intent(0, 100).add(UsageKind::acked, 0, 30).take());
+    b.flush(script.add(UsageKind::acked, 50, 60).add(UsageKind::acked, 10, 40).take());
+    b.settle(2);
+    CHECK(b.ledger->ranges(kOf)->acked.all() == Ranges{{0, 40}, {50, 60}});
+    CHECK(b.suspense() == Ranges{{0, 100}});
+}

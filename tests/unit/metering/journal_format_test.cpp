@@ -10,7 +10,7 @@ using namespace licet::metering;
 namespace {
 
 const JournalRecord kRecord{
-    7, 42, RecordKind::delivered, {3}, {5}, {2}, {0xFEDCBA98}, 1000, 70'000'000'000, 69, 123'456'789'012, {1'795'000'000'123}};
+    7, 42, RecordKind::delivered, {3}, {5}, {2}, {0xFEDCBA98}, 1000, 70'000'000'000, 69, 123'456'789'012, {1'795'000'000'123}, {0xFEDCBA9876543210}};
 
 }  // namespace
 
@@ -54,13 +54,25 @@ TEST_CASE("a sound checksum does not make nonsense a record") {
     std::string bytes;
     append_record(kRecord, {}, bytes);
     CHECK(read_record(sealed(bytes)));
-    bytes[0] = 2;  // another version
-    CHECK_FALSE(read_record(sealed(bytes)));
-    bytes[0] = 1;
-    for (const char kind : {'\0', '\5', '\xFF'}) {
+    for (const char version : {'\0', '\3'}) {
+        bytes[0] = version;
+        CHECK_FALSE(read_record(sealed(bytes)));
+    }
+    bytes[0] = 2;
+    for (const char kind : {'\0', '\6', '\xFF'}) {
         bytes[1] = kind;
         CHECK_FALSE(read_record(sealed(bytes)));
     }
+    bytes[1] = 5;
+    CHECK(read_record(sealed(bytes))->record.kind == RecordKind::replayed);
+    // Of version 1, as it was written: no view, no replays.
+    bytes[0] = 1;
+    CHECK_FALSE(read_record(sealed(bytes)));
+    bytes[1] = 2;
+    auto older = kRecord;
+    older.view = {};
+    bytes.replace(104, 8, std::string(8, '\0'));
+    CHECK(read_record(sealed(bytes))->record == older);
     JournalRecord backwards = kRecord;
     std::swap(backwards.from, backwards.to);
     bytes.clear();

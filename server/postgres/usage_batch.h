@@ -1,0 +1,70 @@
+// What the records of one flush come to, decided in memory against what is billed already and written set by set: few statements, however many
+// meters. Used by the ledger within its transaction. Private to this folder.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <pqxx/pqxx>
+
+#include "server/ports/usage_ledger.h"
+
+namespace licet::postgres {
+
+// Until commit nobody else bills these meters or puts them in suspense: either must see the other's work.
+void lock_meters(pqxx::work& t, const std::vector<ports::UsageOf>& meters);
+void add_suspense(pqxx::work& t, const std::map<ports::UsageOf, metering::IntervalSet>& ranges);
+
+class UsageBatch {
+  public:
+    UsageBatch(std::string node, std::string region) : node_(std::move(node)), region_(std::move(region)) {}
+
+    void add(const metering::JournalRecord& record);
+    void write(pqxx::work& t);
+
+  private:
+    // Adjacent delivered records of one meter, view, day and boot: one row, unless part of it turns out to be billed already.
+    struct Run {
+        metering::JournalRecord whole;
+        std::vector<metering::JournalRecord> records;
+    };
+    struct Intents {
+        metering::IntervalSet added, removed;
+    };
+    struct Acks {
+        metering::IntervalSet ranges;
+        UtcMillis at;
+    };
+    // Of a minute the first view counts.
+    using Minutes = std::map<std::tuple<ContractNo, ProductNo, std::int64_t>, metering::ViewDigest>;
+
+    void add_delivered(const metering::JournalRecord& record);
+    [[nodiscard]] std::vector<metering::IntervalSet> billed_before(pqxx::work& t) const;
+    void decide(const std::vector<metering::IntervalSet>& before);
+    void note_minute(const metering::JournalRecord& record);
+    void bill(const metering::JournalRecord& record);
+    void leave_unbilled(const metering::JournalRecord& record, const metering::IntervalSet& overlap);
+    void write_rows(pqxx::work& t, const char* table, const std::vector<metering::JournalRecord>& rows) const;
+    void settle_suspense(pqxx::work& t) const;
+    void write_counts(pqxx::work& t) const;
+    void write_minutes(pqxx::work& t) const;
+    void write_intents(pqxx::work& t) const;
+    void write_acks(pqxx::work& t) const;
+
+    const std::string node_, region_;
+    std::map<ports::UsageOf, std::vector<Run>> delivered_;
+    std::vector<metering::JournalRecord> replayed_;
+    std::map<std::pair<std::uint64_t, ports::UsageOf>, Intents> intents_;
+    std::map<ports::UsageOf, Acks> acks_;
+    std::map<std::tuple<ports::UsageOf, std::string, metering::ViewDigest>, ports::UsageCount> counts_;
+    Minutes minutes_;
+    // Decided:
+    std::vector<metering::JournalRecord> billed_, unbilled_;
+    std::map<ports::UsageOf, metering::IntervalSet> billed_ranges_, suspense_;
+};
+
+}  // namespace licet::postgres
