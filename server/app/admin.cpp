@@ -7,9 +7,9 @@
 #include "base/duration.h"
 #include "base/limits.h"
 #include "event/sealed.h"
-#include "metering/rating.h"
 #include "server/app/fields.h"
 #include "server/ports/catalog_json.h"
+#include "server/ports/price_json.h"
 
 namespace licet::app {
 namespace {
@@ -48,14 +48,6 @@ bool valid_endpoint(std::string_view url) {
     if (plain && host.find_first_not_of("0123456789.:") != std::string_view::npos) return false;
     return std::all_of(rest.begin(), rest.end(),
                        [](char c) { return c > 0x20 && c < 0x7f && std::string_view("\"#<>?@\\^`{|}").find(c) == std::string_view::npos; });
-}
-
-void check_decimal(Fields& price, const char* key, std::string& into, std::size_t decimals) {
-    into = price.text(key, 40);
-    const auto value = metering::Decimal::parse(into);
-    const auto point = into.find('.');
-    if (!value || value->negative() || (point != std::string::npos && into.size() - point - 1 > decimals))
-        price.fail(key, "expected a decimal string that is not negative, with at most " + std::to_string(decimals) + " decimals");
 }
 
 // {lag: {maxBytes?, maxEvents?, maxAge?, then}}
@@ -255,16 +247,12 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
     c.valid_from = fields.time("validFrom");
     c.valid_until = fields.time("validUntil");
     if (c.valid_until.value != 0 && c.valid_until <= c.valid_from) fields.fail("validUntil", "expected a time after validFrom");
-    if (const json* price = fields.object("price")) {
-        Fields inner(*price, "/price");
-        c.price.currency = inner.text("currency");
-        if (inner.ok() && !metering::currency_exponent(c.price.currency)) inner.fail("currency", "expected an ISO 4217 code");
-        check_decimal(inner, "perEvent", c.price.per_event, 14);
-        check_decimal(inner, "perMb", c.price.per_mb, 8);
-        if (auto error = inner.finish()) return *error;
-    } else {
-        fields.fail("price", "is required: {currency, perEvent, perMb}");
-    }
+    (void)fields.any("price");
+    (void)fields.any("priceChanges");
+    auto terms = ports::price_terms_from(body);
+    if (!terms) return terms.error();
+    c.prices = std::move(terms->prices);
+    c.replays_billed = terms->replays_billed;
     if (const json* delivery = fields.object("delivery")) {
         auto lag = lag_limits_of(*delivery);
         if (!lag) return lag.error();

@@ -8,14 +8,15 @@
 #include <string_view>
 #include <vector>
 
-#include "metering/rating.h"
+#include "server/app/contract_bill.h"
 #include "server/app/snapshot.h"
 #include "server/ports/usage_ledger.h"
 
 namespace licet::app {
 
 struct UsageLine {
-    std::string contract, product, day, region;  // empty where not grouped by
+    std::string contract, product, day, region;  // empty where not grouped by, and where a charge is of the whole contract
+    ports::LineKind kind = ports::LineKind::usage;
     std::uint64_t events = 0, bytes = 0;
     std::string currency;
     metering::Decimal amount;
@@ -34,23 +35,25 @@ struct UsageBooks {
 
 struct UsageReport {
     std::string period;
-    std::vector<std::string> group;  // contract always first: a line has one price
+    std::vector<std::string> group;  // contract always first: a line has one currency
     std::vector<UsageLine> lines;
     std::vector<UsageBooks> books;  // by contract
 };
 
 class UsageReports {
   public:
-    UsageReports(std::shared_ptr<ports::UsageLedger> ledger, std::string region) : ledger_(std::move(ledger)), region_(std::move(region)) {}
+    UsageReports(std::shared_ptr<ports::UsageLedger> ledger, std::shared_ptr<const Clock> clock, std::string region)
+        : ledger_(std::move(ledger)), clock_(std::move(clock)), region_(std::move(region)) {}
 
     // `period`: "YYYY-MM" (UTC). `group`: of contract, product, day, region; contract is added when missing. `party` not empty: its contracts only.
-    // Amounts are at the contract's present price.
-    // Errors: invalid_parameter (query:period, query:group), unavailable, internal when an amount has too many digits or usage is of a contract not
-    // in the snapshot.
+    // A line is a sum of an account's lines (ports::AccountLine), so that every grouping comes to the same total. What is missing to a minimum is
+    // owed once the month is over. Errors: invalid_parameter (query:period, query:group), unavailable, internal when an amount has too many digits or
+    // usage is of a contract not in the snapshot.
     [[nodiscard]] Result<UsageReport> report(const Snapshot& snapshot, std::string_view period, std::string_view group, std::string_view party) const;
 
   private:
     const std::shared_ptr<ports::UsageLedger> ledger_;
+    const std::shared_ptr<const Clock> clock_;
     const std::string region_;
 };
 

@@ -276,7 +276,7 @@ class Node {
         parts.subject_keys = subject_keys_;
         parts.make_cipher = openssl::make_sealing_cipher;
         parts.authoring = config_.catalog.authoring;
-        reports_ = std::make_shared<app::UsageReports>(ledger_, config_.node.region);
+        reports_ = std::make_shared<app::UsageReports>(ledger_, clock_, config_.node.region);
         const auto admin = std::make_shared<app::Admin>(std::move(parts));
         auto subjects = std::make_shared<app::SubjectRights>(
             app::SubjectRights::Parts{catalog_, governance_, subject_keys_, audit_signer_, subject_digest_, log_, ledger_, admin, clock_});

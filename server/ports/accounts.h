@@ -10,12 +10,16 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "metering/rating.h"
+#include "metering/decimal.h"
 #include "server/ports/usage_ledger.h"
 
 namespace licet::ports {
 
 enum class LineKind : std::uint8_t { usage, discount, minimum, cap, correction };
+[[nodiscard]] constexpr std::string_view line_kind_name(LineKind kind) noexcept {
+    constexpr std::string_view names[] = {"usage", "discount", "minimum", "cap", "correction"};
+    return names[static_cast<std::size_t>(kind)];
+}
 
 // The finest line there is: groups are sums of these, so that every grouping comes to the same total, to the cent.
 struct AccountLine {
@@ -28,7 +32,7 @@ struct AccountLine {
     std::string currency;       // ISO 4217
     metering::Decimal amount;   // rounded to the currency's exponent
     std::string charge_period;  // YYYY-MM of the usage: in a correction earlier than the account's
-    std::string reason;         // of a correction
+    std::string reason;         // of a correction; of discount, minimum and cap the days they are for, where the price changed within the period
 };
 
 // The books of a contract in the period: delivered = billed + unbilled, and what a crash left undecided.

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "metering/price.h"
 
 namespace licet::ports {
 
@@ -45,12 +46,6 @@ struct Party {
 
 enum class ContractState : std::uint8_t { active, suspended, ended };
 
-struct Price {
-    std::string currency;   // ISO 4217
-    std::string per_event;  // decimal text, exact (numeric(38,14))
-    std::string per_mb;     // per 1,000,000 bytes
-};
-
 // How far a stream may fall behind by its own slowness once it was at the head, and what is done then.
 struct LagLimits {
     enum class Then : std::uint8_t { wait, conflate, close };
@@ -70,9 +65,10 @@ struct Contract {
     std::string pseudonym_scope;  // "contract" or a shared scope's name
     ContractState state = ContractState::active;
     UtcMillis valid_from{};
-    UtcMillis valid_until{};  // value 0: open
-    Price price;
+    UtcMillis valid_until{};                   // value 0: open
+    std::vector<metering::DatedPrice> prices;  // by day; empty: not readable by this build, which rates nothing
     std::optional<LagLimits> lag;
+    bool replays_billed = false;  // what is delivered again is billed again
 };
 
 struct Client {

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/duration.h"
+#include "server/ports/price_json.h"
 
 namespace licet::ports {
 namespace {
@@ -71,17 +72,18 @@ json to_json(const Party& p) {
 }
 
 json to_json(const Contract& c) {
-    return {{"name", c.name},
-            {"party", c.party},
-            {"products", c.products},
-            {"purposes", c.purposes},
-            {"transferTools", c.transfer_tools},
-            {"pseudonymScope", c.pseudonym_scope},
-            {"state", contract_state_name(c.state)},
-            {"validFrom", time_or_null(c.valid_from)},
-            {"validUntil", time_or_null(c.valid_until)},
-            {"price", {{"currency", c.price.currency}, {"perEvent", c.price.per_event}, {"perMb", c.price.per_mb}}},
-            {"delivery", delivery_json(c)}};
+    json out{{"name", c.name},
+             {"party", c.party},
+             {"products", c.products},
+             {"purposes", c.purposes},
+             {"transferTools", c.transfer_tools},
+             {"pseudonymScope", c.pseudonym_scope},
+             {"state", contract_state_name(c.state)},
+             {"validFrom", time_or_null(c.valid_from)},
+             {"validUntil", time_or_null(c.valid_until)},
+             {"delivery", delivery_json(c)}};
+    put_price_terms({c.prices, c.replays_billed}, out);
+    return out;
 }
 
 json to_json(const Licence& l) {
@@ -132,8 +134,10 @@ Contract contract_from(const std::string& name, const json& body) {
     c.state = parse_contract_state(text_of(body, "state")).value_or(ContractState::suspended);
     c.valid_from = time_of(body, "validFrom");
     c.valid_until = time_of(body, "validUntil");
-    const json price = body.value("price", json::object());
-    c.price = {text_of(price, "currency"), text_of(price, "perEvent"), text_of(price, "perMb")};
+    if (auto terms = price_terms_from(body)) {
+        c.prices = std::move(terms->prices);
+        c.replays_billed = terms->replays_billed;
+    }
     c.lag = lag_of(body);
     return c;
 }

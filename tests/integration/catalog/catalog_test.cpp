@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/integration/database.h"
+#include "tests/support/prices.h"
 
 using namespace licet;
 using namespace licet::testing;
@@ -70,7 +71,7 @@ TEST_CASE("catalog: regions, parties, products with their mappings, contracts") 
     contract.transfer_tools = {"eu-gdpr:A46-2-c"};
     contract.pseudonym_scope = "contract";
     contract.valid_from = {1'700'000'000'000};
-    contract.price = {"EUR", "0.00000000000001", "0.10"};
+    contract.prices = flat_prices("EUR", "0.00000000000001", "0.10");
     const auto contract_no = done(f.catalog->put_contract(contract, kAudit)).number;
     contract.state = ports::ContractState::suspended;
     CHECK(done(f.catalog->put_contract(contract, kAudit)).number == contract_no);
@@ -96,7 +97,7 @@ TEST_CASE("catalog: regions, parties, products with their mappings, contracts") 
     CHECK(c.contracts[0].transfer_tools == contract.transfer_tools);
     CHECK(c.contracts[0].valid_from == contract.valid_from);
     CHECK(c.contracts[0].valid_until.value == 0);
-    CHECK(c.contracts[0].price.per_event == "0.00000000000001");
+    CHECK(c.contracts[0].prices == contract.prices);
     CHECK(c.epochs.sum().value == 11);
 }
 

@@ -5,6 +5,7 @@
 
 #include "server/ports/catalog_json.h"
 #include "tests/integration/database.h"
+#include "tests/support/prices.h"
 
 using namespace licet;
 using namespace licet::testing;
@@ -70,7 +71,7 @@ ports::Contract contract(const std::string& name, ports::ContractState state = p
     c.purposes = {"dpv:AcademicResearch"};
     c.pseudonym_scope = "contract";
     c.state = state;
-    c.price = {"EUR", "0.00000000000001", "0.10"};
+    c.prices = flat_prices("EUR", "0.00000000000001", "0.10");
     return c;
 }
 

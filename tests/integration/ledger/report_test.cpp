@@ -1,6 +1,7 @@
 // Usage reports over a real ledger: exact amounts, rounded once per line, by every grouping; CSV and JSON say the same.
 #include "server/app/usage_reports.h"
 #include "tests/integration/ledger/fixture.h"
+#include "tests/support/prices.h"
 
 using namespace licet;
 using namespace licet::testing;
@@ -8,13 +9,13 @@ using nlohmann::json;
 
 namespace {
 
-ports::Contract contract(std::uint32_t no, const char* name, const char* party, ports::Price price) {
+ports::Contract contract(std::uint32_t no, const char* name, const char* party, std::vector<metering::DatedPrice> prices) {
     ports::Contract c;
     c.no = {no};
     c.name = name;
     c.party = party;
     c.products = {"wiki", "news"};
-    c.price = std::move(price);
+    c.prices = std::move(prices);
     return c;
 }
 
@@ -24,15 +25,16 @@ std::shared_ptr<const app::Snapshot> snapshot() {
     ports::Configuration c;
     c.parties = {{"lab", "Lab", "DE", {}, {}}, {"ads", "Ads", "US", {}, {}}};
     c.products = {{{1}, "wiki", "Wiki", "lab", "lab", "", 1, {mapping}}, {{2}, "news", "News", "lab", "lab", "", 1, {mapping}}};
-    c.contracts = {contract(1, "lab-all", "lab", {"EUR", "0.0005", "0.10"}), contract(2, "ads-yen", "ads", {"JPY", "0.5", "0"}),
-                   contract(3, "ads-dinar", "ads", {"KWD", "0.0005", "0.00000001"})};
+    c.contracts = {contract(1, "lab-all", "lab", flat_prices("EUR", "0.0005", "0.10")), contract(2, "ads-yen", "ads", flat_prices("JPY", "0.5", "0")),
+                   contract(3, "ads-dinar", "ads", flat_prices("KWD", "0.0005", "0.00000001"))};
     return app::build_snapshot(c, "eu", std::make_shared<policy::ConsentIndex>(), policy::builtin_vocabulary());
 }
 
 UsageOf of(std::uint32_t contract_no, std::uint32_t product_no) { return {{contract_no}, {product_no}, {0}, {1}}; }
 
 struct Month : Books {
-    app::UsageReports reports{ledger, "eu"};
+    std::shared_ptr<TestClock> clock = std::make_shared<TestClock>();
+    app::UsageReports reports{ledger, clock, "eu"};
     // Delivered: `events` of `bytes` in all.
     void deliver(UsageOf what, Offset from, std::uint64_t events, std::uint64_t bytes, int day = 21, const char* node = "n1",
                  const char* region = "eu") {
@@ -140,20 +142,21 @@ TEST_CASE("reports: CSV and JSON, to the character") {
     m.deliver(of(2, 1), 0, 5, 100, 3);
     const auto report = m.report("product,day,region");
     CHECK(app::to_csv(report) ==
-          "period,contract,product,day,region,events,bytes,currency,amount\r\n"
-          "2026-11,ads-yen,wiki,2026-11-03,eu,5,100,JPY,3\r\n"
-          "2026-11,lab-all,news,2026-11-04,us,4,321,EUR,0.00\r\n"
-          "2026-11,lab-all,wiki,2026-11-03,eu,10000,1500000,EUR,5.15\r\n");
+          "period,contract,product,day,region,kind,events,bytes,currency,amount\r\n"
+          "2026-11,ads-yen,wiki,2026-11-03,eu,usage,5,100,JPY,3\r\n"
+          "2026-11,lab-all,news,2026-11-04,us,usage,4,321,EUR,0.00\r\n"
+          "2026-11,lab-all,wiki,2026-11-03,eu,usage,10000,1500000,EUR,5.15\r\n");
     CHECK(app::to_csv(m.report()) ==
-          "period,contract,events,bytes,currency,amount\r\n"
-          "2026-11,ads-yen,5,100,JPY,3\r\n"
-          "2026-11,lab-all,10004,1500321,EUR,5.15\r\n");
+          "period,contract,kind,events,bytes,currency,amount\r\n"
+          "2026-11,ads-yen,usage,5,100,JPY,3\r\n"
+          "2026-11,lab-all,usage,10004,1500321,EUR,5.15\r\n");
     const auto text = app::to_json(report);
     CHECK(text["period"] == "2026-11");
     CHECK(text["lines"][2] == json{{"contract", "lab-all"},
                                    {"product", "wiki"},
                                    {"day", "2026-11-03"},
                                    {"region", "eu"},
+                                   {"kind", "usage"},
                                    {"events", 10'000},
                                    {"bytes", 1'500'000},
                                    {"currency", "EUR"},
@@ -184,7 +187,7 @@ TEST_CASE("reports: a partner sees its own contracts only; suspense and what is 
     CHECK(app::to_json(own)["suspenseOffsets"] == 50);
     CHECK(m.report("", "nobody").lines.empty());
     CHECK(m.report("", "nobody").books.empty());
-    CHECK(app::to_csv(m.report("", "nobody")) == "period,contract,events,bytes,currency,amount\r\n");
+    CHECK(app::to_csv(m.report("", "nobody")) == "period,contract,kind,events,bytes,currency,amount\r\n");
     // Another month: no line, the suspense stays on the books.
     const auto before = m.reports.report(*snapshot(), "2026-10", "", "");
     REQUIRE(before.ok());

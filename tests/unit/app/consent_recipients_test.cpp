@@ -1,5 +1,6 @@
 // Consents limited to recipients: the order of records, and how they reach the entitlements of those recipients and nobody else.
 #include "server/app/consent_steps.h"
+#include "tests/support/prices.h"
 #include "tests/unit/app/fakes.h"
 
 using namespace licet;
@@ -99,7 +100,7 @@ TEST_CASE("recipients: a recipient first named by a consent parts the rights of 
                                ports::ContractState::active,
                                {},
                                {},
-                               {"EUR", "1", "0"}});
+                               flat_prices("EUR", "1", "0")});
     g.catalog->rows.push_back({"research", 1, "active", policy_document("wiki", kPurpose, true)});
     g.start();
     const auto key = [&](std::uint32_t contract) { return g.governance->snapshot()->program({contract}, {1}).value()->view_key(); };

@@ -2,6 +2,7 @@
 #include "server/app/admin.h"
 #include "server/openssl/crypto.h"
 #include "tests/support/policy_event.h"
+#include "tests/support/prices.h"
 #include "tests/unit/app/fakes.h"
 
 using namespace licet;
@@ -39,8 +40,17 @@ struct Desk : Governed {
     Desk() {
         catalog->held.parties = {{"press", "Press", "DE", {}, {}}, {"lab", "Lab", "FR", {}, {}}};
         catalog->held.products = {{{1}, "wiki", "Wiki", "press", "press", "", 1, {mapping_document()}}};
-        catalog->held.contracts = {
-            {{1}, "lab-wiki", "lab", {"wiki"}, {"dpv:AcademicResearch"}, {}, "contract", ports::ContractState::active, {}, {}, {"EUR", "1", "0"}}};
+        catalog->held.contracts = {{{1},
+                                    "lab-wiki",
+                                    "lab",
+                                    {"wiki"},
+                                    {"dpv:AcademicResearch"},
+                                    {},
+                                    "contract",
+                                    ports::ContractState::active,
+                                    {},
+                                    {},
+                                    flat_prices("EUR", "1", "0")}};
         text.license = "CC-BY-4.0";
         text.jurisdiction = "DE";
         text.subject = "ada";

@@ -1,4 +1,5 @@
 // The node at the catalog's epoch: what is taken when, what the data plane and the cluster are told, and what time alone changes.
+#include "tests/support/prices.h"
 #include "tests/unit/app/fakes.h"
 
 using namespace licet;
@@ -346,7 +347,7 @@ TEST_CASE("snapshot: which contract a party reads a product under") {
     auto& held = g.catalog->held;
     held.parties = {{"lab", "Lab", "DE", {}, {}}, {"ads", "Ads", "US", {}, {}}};
     held.products.push_back({{1}, "wiki", "Wiki", "lab", "lab", "", 1, {mapping_document()}});
-    ports::Contract c{{1}, "one", "lab", {"wiki"}, {kNarrow}, {}, "contract", ports::ContractState::active, {}, {}, {"EUR", "0", "0"}};
+    ports::Contract c{{1}, "one", "lab", {"wiki"}, {kNarrow}, {}, "contract", ports::ContractState::active, {}, {}, flat_prices("EUR", "0", "0")};
     held.contracts.push_back(c);
     c.no = {2}, c.name = "old", c.valid_until = {1000};
     held.contracts.push_back(c);
@@ -375,7 +376,8 @@ TEST_CASE("snapshot: an active policy that cannot be read withholds everything")
     auto& held = g.catalog->held;
     held.parties = {{"lab", "Lab", "DE", {}, {}}};
     held.products.push_back({{1}, "wiki", "Wiki", "lab", "lab", "", 1, {mapping_document()}});
-    held.contracts.push_back({{1}, "one", "lab", {"wiki"}, {kNarrow}, {}, "contract", ports::ContractState::active, {}, {}, {"EUR", "0", "0"}});
+    held.contracts.push_back(
+        {{1}, "one", "lab", {"wiki"}, {kNarrow}, {}, "contract", ports::ContractState::active, {}, {}, flat_prices("EUR", "0", "0")});
     g.catalog->rows = {{"good", 1, "active", policy_document("wiki", kNarrow)}, {"bad", 1, "active", {{"@type", "Unheard"}}}};
     g.start();
     CHECK(g.governance->snapshot()->program({1}, {1}).error().code == Errc::internal);

@@ -2,6 +2,7 @@
 // terms, its party, its product and the policies that concern it did not change.
 #include "server/app/snapshot.h"
 
+#include "tests/support/prices.h"
 #include "tests/unit/app/fakes.h"
 
 using namespace licet;
@@ -82,7 +83,7 @@ TEST_CASE("a snapshot takes over every program when nothing that decides changed
     c.regions = {{"us", "https://127.0.0.1:1"}};
     c.clients = {{"someone", "lab", "", "", {}, {}, false, {}}};
     c.products[0].title = "Another title";
-    c.contracts[0].price.per_event = "2";
+    c.contracts[0].prices = flat_prices("EUR", "2", "0");
     c.contracts[1].state = ports::ContractState::suspended;
     const auto after = build(c, before.get());
     CHECK(after->epoch.value == 2);

@@ -6,6 +6,7 @@
 
 #include "server/control/control.h"
 #include "server/openssl/crypto.h"
+#include "tests/support/prices.h"
 #include "tests/unit/app/fake_registry.h"
 #include "tests/unit/app/memory_audit.h"
 #include "tests/unit/app/test_tokens.h"
@@ -55,8 +56,17 @@ struct ControlFixture : Governed {
         held.regions = {{"eu", "https://eu.licet.example"}};
         held.parties = {{"acme", "Acme", "DE", {}, {}}};
         held.products = {{{1}, "news", "News", "acme", "acme", "", 1, {mapping_document()}}};
-        held.contracts = {
-            {{1}, "acme", "acme", {"news"}, {"dpv:Marketing"}, {}, "contract", ports::ContractState::active, {}, {}, {"EUR", "0.01", "0"}}};
+        held.contracts = {{{1},
+                           "acme",
+                           "acme",
+                           {"news"},
+                           {"dpv:Marketing"},
+                           {},
+                           "contract",
+                           ports::ContractState::active,
+                           {},
+                           {},
+                           flat_prices("EUR", "0.01", "0")}};
         for (const char* role : kRoles) held.clients.push_back({role, "acme", "", "", {role}, {}, false, {}});
         held.clients.push_back({"revoked", "acme", "", "", {"admin"}, {}, true, {}});
         start();
@@ -78,7 +88,7 @@ struct ControlFixture : Governed {
         };
         parts.authoring = authoring;
         control::ControlServices services{std::make_shared<app::Admin>(std::move(parts)),
-                                          std::make_shared<app::UsageReports>(std::make_shared<SmallLedger>(), "eu"),
+                                          std::make_shared<app::UsageReports>(std::make_shared<SmallLedger>(), clock, "eu"),
                                           [g = governance] { return g->snapshot(); },
                                           crypto,
                                           std::make_shared<app::Audit>(audit_log, crypto, "example.org/audit", audit_log->signer->public_key()),

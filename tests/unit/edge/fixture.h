@@ -11,6 +11,7 @@
 #include "event/record.h"
 #include "server/openssl/crypto.h"
 #include "server/stream/edge/edge.h"
+#include "tests/support/prices.h"
 #include "tests/unit/edge/fakes.h"
 
 namespace edge_test {
@@ -45,7 +46,7 @@ inline ports::Configuration configuration() {
                       ports::ContractState::active,
                       {},
                       {},
-                      {"EUR", "0", "0"}}};
+                      licet::testing::flat_prices("EUR", "0", "0")}};
     out.clients = {client("partner", {"read:*", "write:*"}), client("reader", {"read:wiki"}), client("other", {"read:other"}), client("auditor", {})};
     out.clients.back().roles = {"auditor"};
     return out;

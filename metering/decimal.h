@@ -1,15 +1,14 @@
-// Exact money: decimals of up to 38 digits with 14 after the point (numeric(38,14)), prices times quantities, rounding once per line, half away from
-// zero, to the currency's exponent (ISO 4217). Used by usage reports and contract validation. Pure; no floats anywhere.
+// Exact money: decimals of up to 38 digits with 14 after the point (numeric(38,14)), rounded half away from zero. Used by prices, accounts, reports
+// and contract validation. Pure; no floats anywhere.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace licet::metering {
-
-struct FlatPrice;
 
 // A decimal as an integer count of 1e-14.
 class Decimal {
@@ -24,33 +23,26 @@ class Decimal {
     [[nodiscard]] Decimal rounded(int digits) const noexcept;
     // With exactly `digits` after the point; the value must have no more.
     [[nodiscard]] std::string text(int digits) const;
+    // With as many digits after the point as it has.
+    [[nodiscard]] std::string shortest() const;
+    // The count of 1e-14, as an integer's text without leading zeros.
+    [[nodiscard]] std::string units() const;
     [[nodiscard]] bool negative() const noexcept { return units_ < 0; }
 
+    // nullopt past 38 digits.
+    [[nodiscard]] std::optional<Decimal> plus(Decimal other) const noexcept;
+    // Of amounts that are rated: each is below 10^18 of its currency, so a million of them fit.
     Decimal& operator+=(Decimal other) noexcept {
         units_ += other.units_;
         return *this;
     }
     bool operator==(const Decimal&) const = default;
-
-    // price * count; nullopt on overflow of 38 digits.
-    [[nodiscard]] std::optional<Decimal> times(std::uint64_t count) const noexcept;
+    auto operator<=>(const Decimal&) const = default;
 
   private:
-    friend std::optional<Decimal> rate(const FlatPrice& price, std::uint64_t events, std::uint64_t bytes) noexcept;
     __extension__ typedef __int128 Wide;
     explicit Decimal(Wide units) : units_(units) {}
     Wide units_ = 0;
 };
-
-// Digits after the point of an ISO 4217 currency; nullopt for an unknown code.
-[[nodiscard]] std::optional<int> currency_exponent(std::string_view code) noexcept;
-
-struct FlatPrice {
-    std::string currency;
-    Decimal per_event;
-    Decimal per_mb;  // per 1,000,000 bytes
-};
-// The exact amount of one line, rounded once to the currency's exponent; nullopt for an unknown currency or on overflow (past 10^18 of the currency).
-[[nodiscard]] std::optional<Decimal> rate(const FlatPrice& price, std::uint64_t events, std::uint64_t bytes) noexcept;
 
 }  // namespace licet::metering
