@@ -6,6 +6,7 @@
 
 namespace licet::limits {
 
-inline constexpr std::size_t catch_up_kept_max_bytes = 32 * 1024 * 1024;  // of what was decided for streams that are behind; per shard
+inline constexpr std::size_t catch_up_kept_max_bytes = 32 * 1024 * 1024;   // of what was decided for streams that are behind; per shard
+inline constexpr std::size_t catch_up_shared_slice_max_bytes = 64 * 1024;  // of frames, decided at once for all who come there
 
 }  // namespace licet::limits

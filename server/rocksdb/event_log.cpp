@@ -344,7 +344,7 @@ class RocksEventLog final : public ports::EventLog {
 // Most identities looked up are new: filters tell, in memory and on disk.
 rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache) {
     rocksdb::ColumnFamilyOptions options;
-    options.compression = rocksdb::kZSTD;
+    options.compression = rocksdb::kLZ4Compression;  // written more than once, and read by replays
     options.write_buffer_size = 64 * 1024 * 1024;
     rocksdb::BlockBasedTableOptions table;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
@@ -353,10 +353,12 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
     return options;
 }
 
-// Events find their place beside the last one.
+// Events find their place beside the last one. They are only ever added, each product's at its own end: levels would write what lies between two
+// products' ends again with every flush.
 rocksdb::ColumnFamilyOptions event_options(const std::shared_ptr<rocksdb::Cache>& cache) {
     auto options = family_options(cache);
     options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefixBytes));
+    options.compaction_style = rocksdb::kCompactionStyleUniversal;
     return options;
 }
 
@@ -381,6 +383,8 @@ rocksdb::DBOptions database_options() {
     options.max_background_jobs = 2;
     options.info_log_level = rocksdb::WARN_LEVEL;
     options.keep_log_file_num = 4;
+    // Tidying up takes what delivery leaves.
+    options.env->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW, rocksdb::CpuPriority::kLow);
     return options;
 }
 

@@ -128,9 +128,16 @@ class Position {
             const Event& event = product_.at(next_);
             ++stats_.withheld;
             if (product_.kind == Class::steady || product_.subjects[event.subject].stood_since(event.begun_ns))
-                stats_.wrong.report("gap", "%s %u, published %.3f s ago, before %u", product_.name.c_str(), next_,
-                                    static_cast<double>(now - event.begun_ns) / 1e9, end);
+                stats_.wrong.report("gap", "%s %u, published %.3f s ago, before %u%s", product_.name.c_str(), next_,
+                                    static_cast<double>(now - event.begun_ns) / 1e9, end, where(event).c_str());
         }
+    }
+
+    // Where a number that is missing lies in the moments a replay is of.
+    [[nodiscard]] std::string where(const Event& event) const {
+        if (!replay_) return {};
+        return ", of a replay: accepted between " + std::to_string(event.begun_ms) + " and " + std::to_string(event.acknowledged_ms) +
+               ", wanted from " + std::to_string(window_.since_ms) + " to " + std::to_string(window_.until_ms) + " ms";
     }
 
     void count(std::uint32_t n, std::size_t size, bool stood) {

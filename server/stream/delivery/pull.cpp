@@ -9,7 +9,8 @@
 namespace licet::stream {
 namespace {
 
-constexpr int kPageReadsMax = 64;  // a page that found nothing in so many reads is answered empty, with the cursor moved on
+constexpr std::size_t kPageEventBytes = 512;  // of an event, as a guess
+constexpr int kPageReadsMax = 64;             // a page that found nothing in so many reads is answered empty, with the cursor moved on
 
 std::string_view media_type_of(WireFormat page) {
     if (page == WireFormat::batch_json) return "application/cloudevents-batch+json";
@@ -50,10 +51,13 @@ void Session::gather() {
     }
     reading_ = true;
     ++page_reads_;
-    auto read = [self = shared_from_this(), position = view_->position(), from = next_](const Readers::Held& held) mutable {
+    // No more than is likely to be wanted.
+    const std::size_t most =
+        std::clamp(kPageEventBytes * (request_.limit - page_events_), limits::catch_up_batch_first_bytes, limits::catch_up_batch_max_bytes);
+    auto read = [self = shared_from_this(), position = view_->position(), from = next_, most](const Readers::Held& held) mutable {
         Shard& shard = self->shard_;
         if (self->ended_) return shard.post([self = std::move(self)] {});  // it goes where it lived
-        auto batch = self->shard_.read(position, from, limits::catch_up_batch_max_bytes);
+        auto batch = self->shard_.read(position, from, most);
         shard.post([self = std::move(self), from, held, batch = std::move(batch)] {
             self->reading_ = false;
             if (self->ended_) return;

@@ -122,6 +122,10 @@ void Session::wait_for_room() {
     shard_.look_soon(*this);
     if (at_head_) behind_since_ns_ = progressed_ns_;
     at_head_ = false;
+    if (stretch_) {  // who knows when there will be room: the memory is for those who have some
+        stretch_.reset();
+        read_bytes_ = limits::catch_up_batch_first_bytes;
+    }
     connection_->wait_writable([self = shared_from_this()](bool ok) {
         self->blocked_ = false;
         if (self->ended_) return;

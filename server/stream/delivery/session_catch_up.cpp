@@ -82,10 +82,11 @@ bool Session::shares() const noexcept { return !pull() && request_.until.value =
 void Session::share_some() {
     const Slices::Of of{view_->number(), request_.format};
     Slices& slices = shard_.slices();
+    if (stretch_ && !stretch_->covers(next_)) stretch_.reset();
     if (next_ < shard_.services().log->bounds(view_->position()).begin) return finish(CloseCode::cursor_gone, "what comes next is no longer kept");
     auto slice = slices.find(of, next_, shard_.services().clock->utc_now());
     if (!slice) {
-        if (!stretch_ || !stretch_->covers(next_)) stretch_ = view_->log.find(next_);
+        if (!stretch_) stretch_ = view_->log.find(next_);
         if (!stretch_) return read_shared();
         auto decided = view_->slice(*stretch_->batch, request_.format, next_, slices.next_begin(of, next_));
         if (!decided) {  // a key is missing that is read along with the log

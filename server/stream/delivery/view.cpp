@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/stream_limits.h"
 #include "server/stream/delivery/cursor.h"
 #include "server/stream/delivery/frames.h"
 
@@ -114,7 +115,7 @@ std::shared_ptr<Slice> View::slice(const ports::LogBatch& batch, WireFormat form
     std::size_t decided = 0;
     auto entry = from_offset(batch, from);
     for (; entry != batch.entries.end() && entry->offset < before; ++entry) {
-        if (out->tape.size() >= limits::catch_up_slice_max_bytes || decided++ >= limits::catch_up_slice_max_events) break;
+        if (out->tape.size() >= limits::catch_up_shared_slice_max_bytes || decided++ >= limits::catch_up_slice_max_events) break;
         const auto encoded = decide(*entry);
         if (key_missing_) break;
         put(*entry, encoded, format, out->tape);
