@@ -10,7 +10,7 @@ namespace licet::app {
 namespace {
 
 constexpr int kTakeWaitMs = 100;
-constexpr auto kRetryPause = std::chrono::milliseconds(500);
+constexpr auto kRetryPause = std::chrono::milliseconds(500), kGatherPause = std::chrono::milliseconds(250);
 
 }  // namespace
 
@@ -47,9 +47,9 @@ void UsageFlusher::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
-bool UsageFlusher::flush_once(int wait_ms) {
+std::size_t UsageFlusher::flush_once(int wait_ms) {
     const auto records = backlog_->take(limits::ledger_flush_max_records, wait_ms);
-    if (records.empty()) return false;
+    if (records.empty()) return 0;
     const auto done = ledger_->flush(node_, region_, records);
     if (done.ok() && failing_) log::info("usage.flush_resumed");
     if (!done.ok() && !failing_)
@@ -57,20 +57,22 @@ bool UsageFlusher::flush_once(int wait_ms) {
     failing_ = !done.ok();
     if (failing_) {
         failures_.add();
-        return false;
+        return 0;
     }
     flushed_.add(static_cast<double>(records.size()));
     backlog_->flushed(records.back().boot, records.back().sequence);
-    return true;
+    return records.size();
 }
 
 void UsageFlusher::run() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         lock.unlock();
-        const bool progressed = flush_once(kTakeWaitMs);
+        const std::size_t flushed = flush_once(kTakeWaitMs);
         lock.lock();
-        if (!progressed && failing_) woken_.wait_for(lock, kRetryPause, [&] { return stopping_; });
+        // Records of one meter that touch become one row: a little later they are the same transaction, and not the next.
+        if (failing_ || (flushed > 0 && flushed < limits::ledger_flush_max_records))
+            woken_.wait_for(lock, failing_ ? kRetryPause : kGatherPause, [&] { return stopping_; });
     }
     lock.unlock();
     while (flush_once(0)) {

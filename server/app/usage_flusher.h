@@ -30,8 +30,8 @@ class UsageFlusher {
     void stop();
 
   private:
-    // False: nothing there or the ledger refused.
-    bool flush_once(int wait_ms);
+    // How many records were; 0: nothing there or the ledger refused.
+    std::size_t flush_once(int wait_ms);
     void run();
 
     const std::string node_, region_;
