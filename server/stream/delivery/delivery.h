@@ -80,6 +80,7 @@ struct DeliveryServices {
     std::shared_ptr<const ports::Lease> lease;  // the node's; null: always held
     std::shared_ptr<app::ShadowCounts> shadow;  // null: shadow policies are not decided
     int log_reader_threads = 2;
+    int tick_ms = 1000;  // how often a shard looks at what nothing tells it of: whose time is up, who fell behind
 };
 
 class Delivery : public app::DataPlane {

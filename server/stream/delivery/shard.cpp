@@ -15,7 +15,7 @@ constexpr std::string_view kNotInForce = "the contract is not in force";
 constexpr std::string_view kNotHere = "the product is served from another region";
 
 constexpr std::int64_t kFlushTurnNs = 500'000;
-constexpr std::int64_t kTickMs = 1000, kSecondNs = 1'000'000'000, kMsNs = 1'000'000;
+constexpr std::int64_t kSecondNs = 1'000'000'000, kMsNs = 1'000'000;
 constexpr int kDrainStepMs = 20;
 constexpr int kRetrySpreadLeastMs = 4'000;
 
@@ -54,7 +54,7 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
 }
 
 void Shard::start_ticking() {
-    tick_timer_.expires_after(std::chrono::milliseconds(kTickMs));
+    tick_timer_.expires_after(std::chrono::milliseconds(services_.tick_ms));
     tick_timer_.async_wait([this](const boost::system::error_code& error) {
         if (error) return;
         tick();
@@ -146,7 +146,7 @@ void Shard::set_ending(const std::shared_ptr<Session>& session) {
     session->ends_at(ends_at(session->request()));
     endings_.emplace(session->ends_at().value, session.get());
     const auto left = session->ends_at().value - services_.clock->utc_now().value;
-    if (left <= kTickMs && endings_.begin()->second == session.get()) time_is_up();
+    if (left <= services_.tick_ms && endings_.begin()->second == session.get()) time_is_up();
 }
 
 // Ends what time ends now, and comes again at the next such moment when that is before the next tick.
@@ -157,7 +157,7 @@ void Shard::time_is_up() {
         endings_.erase(endings_.begin());
         due->expire_at(now);
     }
-    if (endings_.empty() || endings_.begin()->first - now.value > kTickMs) return;
+    if (endings_.empty() || endings_.begin()->first - now.value > services_.tick_ms) return;
     ending_timer_.expires_after(std::chrono::milliseconds(endings_.begin()->first - now.value));
     ending_timer_.async_wait([this](const boost::system::error_code& error) {
         if (!error) time_is_up();

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/steady_timer.hpp>
+#include <list>
 #include <thread>
 
 #include "cloudevents.pb.h"
@@ -255,6 +257,7 @@ Node::Node(std::size_t shards, ports::UsageRanges ranges) : ranges_(std::move(ra
     services.log = log;
     services.journal = journal;
     services.clock = clock;
+    services.tick_ms = kTickMs;
     services.metrics = metrics;
     services.lease = lease;
     services.make_pseudonymiser = [] { return std::make_unique<PlainPseudonymiser>(); };
@@ -438,10 +441,16 @@ void Node::quiet() {
     }
 }
 
-// Ticks come every second of real time; this waits until one has come whose time is after now.
+// Timers of one io_context fire in the order they are due in: each shard's next tick is due before one set now for the same while.
 void Node::await_tick() {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1100);
-    await("a tick", [&] { return std::chrono::steady_clock::now() > end; });
+    turn();  // a shard sets its first when it first runs
+    std::size_t left = ios.size();
+    std::list<boost::asio::steady_timer> after;
+    for (auto& io : ios)
+        after.emplace_back(*io, std::chrono::milliseconds(kTickMs)).async_wait([&left](const boost::system::error_code& error) {
+            if (!error) --left;
+        });
+    await("a tick", [&] { return left == 0; });
 }
 
 void Node::await_look() {

@@ -20,6 +20,7 @@ using stream::StartAt;
 using stream::WireFormat;
 
 inline constexpr ProductNo kProduct{7};
+inline constexpr int kTickMs = 20;  // of real time, between two ticks of a shard
 
 struct Event {
     std::uint64_t n = 0;  // its offset
@@ -126,7 +127,7 @@ class Node {
     bool turn();  // all handlers that are ready; false: none was
     // Until no handler is ready and no reader seen at work: enough for what shards do by themselves. What comes by a reader is awaited by its effect.
     void quiet();
-    void await_tick();
+    void await_tick();  // one that sees the time of now, of every shard
     void await_look();  // a second passes, with which each session is looked at
 
     std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
