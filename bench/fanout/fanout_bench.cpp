@@ -51,11 +51,13 @@ Ratio ratio(const Series& mine, const Series& other) {
 class Bench {
   public:
     explicit Bench(const Options& options) : options_(options), cores_(two_cores()) {
-        allow_descriptors(12 * kSubscribers);
+        allow_descriptors(14 * kSubscribers);
         crowd_ = std::make_unique<Crowd>(cores_.client, secret_);
         certificate_ = make_certificate(scratch_.path());
         if (options.peers != 0)  // before there are threads
-            programs_ = start_peers({Service::relay, Service::nats, Service::redis, Service::nchan, Service::ws}, scratch_.path(), cores_.server);
+            programs_ =
+                start_peers({Service::relay, Service::nats, Service::redis, Service::nchan, Service::ws, Service::centrifugo, Service::mercure},
+                            scratch_.path(), cores_.server);
         pin_to(cores_.server);
         NodeRounds rounds{static_cast<std::uint32_t>(options.publishers), window(), options.events, false};
         governed_ = node("governed", Governance::one_view, options.contracts, rounds);
@@ -198,6 +200,8 @@ int main(int count, char** arguments) {
                 {"nats_ratio", lower(small, large, "/peers/nats/ratio")},
                 {"nchan_ratio", lower(small, large, "/peers/nchan/ratio")},
                 {"ws_ratio", lower(small, large, "/peers/ws/ratio")},
+                {"centrifugo_ratio", lower(small, large, "/peers/centrifugo/ratio")},
+                {"mercure_ratio", lower(small, large, "/peers/mercure/ratio")},
                 {"redis_pubsub_ratio", lower(small, large, "/peers/redis/ratio")},
                 {"governance_ratio_1_view", lower(small, large, "/governance_1_view/ratio")},
                 {"governance_ratio_100_views", lower(small, large, "/governance_100_views/ratio")},

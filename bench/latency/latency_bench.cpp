@@ -56,10 +56,12 @@ struct Times {
 class Bench {
   public:
     explicit Bench(const Options& options) : options_(options), cores_(two_cores()) {
-        allow_descriptors(6 * kSubscribers);
+        allow_descriptors(8 * kSubscribers);
         const std::string secret = "secret of a benchmark's clients";
         crowd_ = std::make_unique<Crowd>(cores_.client, secret);
-        if (options.peers != 0) running_ = start_peers({Service::relay, Service::nats, Service::redis}, scratch_.path(), cores_.server);
+        if (options.peers != 0)
+            running_ =
+                start_peers({Service::relay, Service::nats, Service::redis, Service::centrifugo, Service::mercure}, scratch_.path(), cores_.server);
         pin_to(cores_.server);
         NodeOptions o;
         o.directory = scratch_.path();
@@ -150,6 +152,14 @@ int main(int count, char** arguments) {
                 {"nats_p99_us", member(all, "/peers/nats/own_rate/p99_us")},
                 {"p50_us_at_nats_rate", member(all, "/peers/nats/node_at_its_rate/p50_us")},
                 {"p99_us_at_nats_rate", member(all, "/peers/nats/node_at_its_rate/p99_us")},
+                {"centrifugo_p50_us", member(all, "/peers/centrifugo/own_rate/p50_us")},
+                {"centrifugo_p99_us", member(all, "/peers/centrifugo/own_rate/p99_us")},
+                {"p50_us_at_centrifugo_rate", member(all, "/peers/centrifugo/node_at_its_rate/p50_us")},
+                {"p99_us_at_centrifugo_rate", member(all, "/peers/centrifugo/node_at_its_rate/p99_us")},
+                {"mercure_p50_us", member(all, "/peers/mercure/own_rate/p50_us")},
+                {"mercure_p99_us", member(all, "/peers/mercure/own_rate/p99_us")},
+                {"p50_us_at_mercure_rate", member(all, "/peers/mercure/node_at_its_rate/p50_us")},
+                {"p99_us_at_mercure_rate", member(all, "/peers/mercure/node_at_its_rate/p99_us")},
                 {"relay_p50_us", member(all, "/peers/relay/at_nodes_rate/p50_us")},
                 {"relay_p99_us", member(all, "/peers/relay/at_nodes_rate/p99_us")},
                 {"subscribers", kSubscribers},

@@ -29,12 +29,16 @@ class Peer {
     // What a subscriber's connection brings for a message of that size, as StreamCounter counts it.
     [[nodiscard]] virtual Framing framing() const = 0;
     [[nodiscard]] virtual std::uint64_t delivered_bytes(std::size_t message) const = 0;
+    // Messages that not everyone has yet; one more, and it would disconnect somebody.
+    [[nodiscard]] virtual std::uint32_t most_under_way() const { return UINT32_MAX; }
     // Publications one after the other as one request.
     [[nodiscard]] virtual std::string request(std::string_view publications) const { return std::string(publications); }
 };
 
 [[nodiscard]] std::unique_ptr<Peer> make_peer(Service service);
 [[nodiscard]] std::unique_ptr<Peer> make_relay();  // ours: the floor of a server that is published to
+[[nodiscard]] std::unique_ptr<Peer> make_centrifugo();
+[[nodiscard]] std::unique_ptr<Peer> make_mercure();
 
 struct RunningPeer {
     Service service{};

@@ -169,6 +169,10 @@ std::unique_ptr<Peer> make_peer(Service service) {
             return std::make_unique<Redis>();
         case Service::ws:
             return std::make_unique<Ws>();
+        case Service::centrifugo:
+            return make_centrifugo();
+        case Service::mercure:
+            return make_mercure();
         default:
             return nullptr;
     }

@@ -88,7 +88,8 @@ void greet(int fd, const std::vector<Step>& steps, SSL* ssl) {
             const auto n = ssl == nullptr ? ::recv(fd, &c, 1, 0) : SSL_read(ssl, &c, 1);
             if (n != 1 || got.size() > 16384) die("a server greets otherwise than it should: " + got);
         }
-        if (step.say.starts_with("GET ") && !got.starts_with("HTTP/1.1 101 ")) die("no WebSocket: " + got);
+        const bool upgrades = step.say.find("\r\nUpgrade: ") != std::string::npos;
+        if (step.say.starts_with("GET ") && !got.starts_with(upgrades ? "HTTP/1.1 101 " : "HTTP/1.1 200 ")) die("no stream: " + got);
     }
 }
 

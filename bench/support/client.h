@@ -25,7 +25,8 @@ struct Step {
     std::string say, until;
 };
 inline constexpr const char* kHeadEnd = "\r\n\r\n";
-// Blocking, byte by byte so as to take nothing of what follows. A request that is answered otherwise than by 101 is the end. `ssl` null: plain.
+// Blocking, byte by byte so as to take nothing of what follows. A request that is answered otherwise than by 101, or 200 where it asks for no
+// upgrade, is the end. `ssl` null: plain.
 void greet(int fd, const std::vector<Step>& steps, SSL* ssl = nullptr);
 
 [[nodiscard]] std::string publish_request(const std::string& token, std::string_view ndjson);

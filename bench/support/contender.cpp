@@ -179,6 +179,7 @@ void PeerContender::prepare(std::size_t message_bytes) {
     events_per_s_ = 200;
     for (const Window& w : kPeerWindows) {
         if (best > 0 && w.batch * w.batches > best) break;  // a round would take longer than a second
+        if (w.batch * w.batches > peer_->most_under_way()) break;
         const double rate = play(w, static_cast<std::uint64_t>(events_per_s_ * kPeerRoundSeconds / 2));
         events_per_s_ = std::max(rate, events_per_s_);
         if (rate > best) window_ = w;

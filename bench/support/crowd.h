@@ -18,7 +18,7 @@ inline constexpr std::size_t kSamplesMax = 1u << 18;
 // A masked pong with nothing in it, asked for or not (RFC 6455, section 5.5.3): a sign of life.
 inline constexpr char kPong[6] = {static_cast<char>(0x8a), static_cast<char>(0x80), 0, 0, 0, 0};
 
-enum class Service : std::uint32_t { licet, licet_tls, floor, floor_tls, relay, nats, nchan, redis, ws };
+enum class Service : std::uint32_t { licet, licet_tls, floor, floor_tls, relay, nats, nchan, redis, ws, centrifugo, mercure };
 
 struct Order {
     enum class Kind : std::uint32_t {

@@ -72,6 +72,13 @@ bool in_path(const std::string& program) {
     return false;
 }
 
+std::string installed(const std::string& program) {
+    const char* given = std::getenv("LICET_BENCH_BIN");
+    const std::string own = std::string(given != nullptr ? given : "build/bench/bin") + "/" + program;
+    if (::access(own.c_str(), X_OK) == 0) return own;
+    return in_path(program) ? program : std::string();
+}
+
 Program::Program(const std::vector<std::string>& arguments, int core, const std::string& log_file)
     : Program(arguments.at(0), core, log_file, [&] {
           std::vector<char*> argv;

@@ -12,6 +12,8 @@ namespace licet::bench {
 
 [[nodiscard]] std::uint16_t free_port();  // of 127.0.0.1, a moment ago
 [[nodiscard]] bool in_path(const std::string& program);
+// Of what no package brings: in LICET_BENCH_BIN (build/bench/bin when that is not set) or PATH. Empty: nowhere.
+[[nodiscard]] std::string installed(const std::string& program);
 
 class Program {
   public:

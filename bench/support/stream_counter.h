@@ -12,8 +12,9 @@
 
 namespace licet::bench {
 
-// What counts: every byte; the payload of WebSocket data frames (of servers that put several messages into one); the plaintext of TLS 1.3 records.
-enum class Framing : std::uint8_t { bytes, websocket, tls };
+// What counts: every byte; the payload of WebSocket data frames (of servers that put several messages into one), and where they are lines of it one
+// more for the line end that the last has not; the plaintext of TLS 1.3 records.
+enum class Framing : std::uint8_t { bytes, websocket, websocket_lines, tls };
 
 class StreamCounter {
   public:
@@ -43,6 +44,7 @@ class StreamCounter {
                 if (content_) counted += before - after;
                 left_ -= step;
                 at += step;
+                if (framing_ == Framing::websocket_lines && content_ && left_ == 0) ++counted;
                 continue;
             }
             head_[have_++] = bytes[at++];
