@@ -17,6 +17,7 @@
 #include "bench/support/machine.h"
 #include "bench/support/node.h"
 #include "bench/support/options.h"
+#include "bench/support/report.h"
 
 namespace {
 
@@ -255,8 +256,6 @@ class Bench {
     int next_ = 0;
 };
 
-nlohmann::json member(const nlohmann::json& in, const char* name) { return in.is_object() ? in.at(name) : nlohmann::json(); }
-
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -277,20 +276,17 @@ int main(int count, char** arguments) {
         nlohmann::json peers;
         if (o.peers != 0)
             for (const Service s : {Service::relay, Service::nats, Service::nchan, Service::ws}) peers[make_peer(s)->name()] = bench.peer(s);
-        line = {{"bench", "connections"},
-                {"bytes_per_connection", plain["bytes_per_connection"]},
-                {"tls_bytes_per_connection", member(tls, "bytes_per_connection")},
+        line = {{"bytes_per_connection", plain["bytes_per_connection"]},
+                {"tls_bytes_per_connection", member(tls, "/bytes_per_connection")},
                 {"kernel_bytes_per_connection", plain["kernel_bytes_per_connection"]},
                 {"accepts_per_s", plain["accepts_per_s"]},
-                {"tls_accepts_per_s", member(tls, "accepts_per_s")},
+                {"tls_accepts_per_s", member(tls, "/accepts_per_s")},
                 {"connections", o.connections},
                 {"most_of_one_process", bench.of_one_process()},
                 {"plain", plain},
                 {"tls", tls},
-                {"peers", peers},
-                {"machine", machine()},
-                {"load_average", load_average()}};
+                {"peers", peers}};
     }
-    std::printf("%s\n", line.dump().c_str());
+    report("connections", line);
     return 0;
 }

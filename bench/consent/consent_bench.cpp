@@ -8,6 +8,7 @@
 
 #include "base/large_memory.h"
 #include "bench/support/machine.h"
+#include "bench/support/report.h"
 #include "policy/consent_index.h"
 #include "server/app/consent_gatherer.h"
 #include "server/app/consent_steps.h"
@@ -148,7 +149,7 @@ json in_its_own_process(const Case& c) {
 }  // namespace
 
 int main() {
-    json line{{"bench", "consent"}, {"machine", bench::machine()}};
+    json line;
     std::printf("%10s %7s | %8s %8s %8s | %8s %8s | %8s %8s | %8s %8s\n", "records", "end", "probe ns", "unknown", "chained", "line ns", "chained",
                 "ready s", "cpu s", "B/record", "peak");
     for (const Case& c : {Case{1'000'000, false}, Case{1'000'000, true}, Case{10'000'000, false}, Case{10'000'000, true}}) {
@@ -166,6 +167,5 @@ int main() {
         if (name == "10m") line["probe_ns"] = seen["probe_ns"];
         if (name == "1m_ending") line["ready_s"] = seen["ready_s"];
     }
-    line["load"] = bench::load_average();
-    std::printf("%s\n", line.dump().c_str());
+    bench::report("consent", line);
 }

@@ -8,6 +8,7 @@
 #include "bench/support/contender.h"
 #include "bench/support/machine.h"
 #include "bench/support/options.h"
+#include "bench/support/report.h"
 
 namespace {
 
@@ -165,9 +166,8 @@ class Bench {
 
 // The lower of both sizes; null where either is missing.
 nlohmann::json lower(const nlohmann::json& small, const nlohmann::json& large, const char* pointer) {
-    const nlohmann::json::json_pointer at(pointer);
-    if (!small.contains(at) || !large.contains(at)) return nullptr;
-    return std::min(small.at(at).get<double>(), large.at(at).get<double>());
+    const auto one = member(small, pointer), other = member(large, pointer);
+    return one.is_null() || other.is_null() ? nlohmann::json() : std::min(one, other);
 }
 
 }  // namespace
@@ -191,8 +191,7 @@ int main(int count, char** arguments) {
         Bench bench(o);
         const auto small = bench.measure(256), large = bench.measure(1024);
         const bool metered = bench.metered();
-        line = {{"bench", "fanout"},
-                {"floor_ratio", lower(small, large, "/floor_ratio")},
+        line = {{"floor_ratio", lower(small, large, "/floor_ratio")},
                 {"floor_ratio_256", small["floor_ratio"]},
                 {"floor_ratio_1024", large["floor_ratio"]},
                 {"tls_floor_ratio", lower(small, large, "/tls_floor/ratio")},
@@ -217,10 +216,8 @@ int main(int count, char** arguments) {
                 {"batch_events", o.batch},
                 {"window_batches", o.window},
                 {"256", small},
-                {"1024", large},
-                {"machine", machine()},
-                {"load_average", load_average()}};
+                {"1024", large}};
     }
-    std::printf("%s\n", line.dump().c_str());
+    report("fanout", line);
     return line["metered"].get<bool>() ? 0 : 1;
 }

@@ -13,6 +13,8 @@
 #include "bench/support/feed.h"
 #include "bench/support/machine.h"
 #include "bench/support/node.h"
+#include "bench/support/options.h"
+#include "bench/support/report.h"
 
 namespace {
 
@@ -203,43 +205,27 @@ class Bench {
 }  // namespace
 
 int main(int count, char** arguments) {
-    int rounds = 7;
-    unsigned connections = 4;
-    bool shreddable = false;
-    for (int i = 1; i + 1 < count; i += 2) {
-        const std::string name = arguments[i];
-        const auto value = std::strtoul(arguments[i + 1], nullptr, 10);
-        if (value == 0 || (name != "--rounds" && name != "--connections" && name != "--shreddable"))
-            die("bench_ingest [--rounds N] [--connections N] [--shreddable 1]");
-        if (name == "--rounds")
-            rounds = static_cast<int>(value);
-        else if (name == "--shreddable")
-            shreddable = true;
-        else
-            connections = static_cast<unsigned>(value);
-    }
+    std::uint64_t rounds = 7, connections = 4, shreddable = 0;
+    read_options(count, arguments, {{"--rounds", &rounds}, {"--connections", &connections}, {"--shreddable", &shreddable}});
     nlohmann::json line;
     {
-        Bench bench(rounds, connections, shreddable);
+        Bench bench(static_cast<int>(rounds), static_cast<unsigned>(connections), shreddable != 0);
         const auto one = bench.measure(1, 2'000), hundred = bench.measure(100, 20'000), thousand = bench.measure(1000, 40'000);
-        line = {{"bench", "ingest"},
-                {"redis_ratio",
+        line = {{"redis_ratio",
                  std::min({one["redis_ratio"].get<double>(), hundred["redis_ratio"].get<double>(), thousand["redis_ratio"].get<double>()})},
                 {"redis_ratio_1", one["redis_ratio"]},
                 {"redis_ratio_100", hundred["redis_ratio"]},
                 {"redis_ratio_1000", thousand["redis_ratio"]},
                 {"events_per_s", thousand["events_per_s"]},
-                {"shreddable", shreddable},
+                {"shreddable", shreddable != 0},
                 {"connections", connections},
                 {"document_bytes", kDocumentBytes},
                 {"rounds", rounds},
                 {"1", one},
                 {"100", hundred},
                 {"1000", thousand},
-                {"redis", bench.redis_version()},
-                {"machine", machine()},
-                {"load_average", load_average()}};
+                {"redis", bench.redis_version()}};
     }
-    std::printf("%s\n", line.dump().c_str());
+    report("ingest", line);
     return 0;
 }

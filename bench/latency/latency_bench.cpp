@@ -6,6 +6,7 @@
 #include "bench/support/contender.h"
 #include "bench/support/machine.h"
 #include "bench/support/options.h"
+#include "bench/support/report.h"
 
 namespace {
 
@@ -123,11 +124,6 @@ class Bench {
     std::vector<std::unique_ptr<Contender>> contenders_;  // the node first
 };
 
-nlohmann::json member(const nlohmann::json& in, const char* pointer) {
-    const nlohmann::json::json_pointer at(pointer);
-    return in.contains(at) ? in.at(at) : nlohmann::json();
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -143,8 +139,7 @@ int main(int count, char** arguments) {
     {
         Bench bench(o);
         const auto all = bench.measure();
-        line = {{"bench", "latency"},
-                {"p50_us", all["p50_us"]},
+        line = {{"p50_us", all["p50_us"]},
                 {"p99_us", all["p99_us"]},
                 {"accepted_p50_us", all["accepted_p50_us"]},
                 {"accepted_p99_us", all["accepted_p99_us"]},
@@ -166,10 +161,8 @@ int main(int count, char** arguments) {
                 {"message_bytes", o.bytes},
                 {"percent_of_maximum", o.percent},
                 {"rounds", o.rounds},
-                {"all", all},
-                {"machine", machine()},
-                {"load_average", load_average()}};
+                {"all", all}};
     }
-    std::printf("%s\n", line.dump().c_str());
+    report("latency", line);
     return 0;
 }

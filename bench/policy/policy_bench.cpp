@@ -10,6 +10,7 @@
 #include "bench/policy/opa.h"
 #include "bench/policy/scale.h"
 #include "bench/support/machine.h"
+#include "bench/support/report.h"
 #include "policy/program.h"
 #include "server/openssl/crypto.h"
 #include "tests/support/policy_event.h"
@@ -232,7 +233,7 @@ void scale(json& line) {
 }  // namespace
 
 int main() {
-    json line{{"bench", "policy"}, {"machine", bench::machine()}};
+    json line;
     scale(line);
     const json redact_both = json::array({duty("redact", "licet:pointer", "/user"), duty("redact", "licet:pointer", "/cityName")});
     for (const std::size_t size : {256, 1024}) {
@@ -274,5 +275,5 @@ int main() {
     }
     for (auto& [key, value] : line.items())
         if (value.is_number_float()) value = std::round(value.get<double>() * 1000) / 1000;
-    std::printf("%s\n", line.dump().c_str());
+    bench::report("policy", line);
 }

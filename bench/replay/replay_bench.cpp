@@ -6,6 +6,7 @@
 #include "bench/support/contender.h"
 #include "bench/support/machine.h"
 #include "bench/support/options.h"
+#include "bench/support/report.h"
 
 namespace {
 
@@ -162,8 +163,7 @@ int main(int count, char** arguments) {
     {
         Bench bench(o);
         const auto all = bench.measure();
-        line = {{"bench", "replay"},
-                {"events_per_s_core", std::min(all["one"]["events_per_s_core"].get<double>(), all["many"]["events_per_s_core"].get<double>())},
+        line = {{"events_per_s_core", std::min(all["one"]["events_per_s_core"].get<double>(), all["many"]["events_per_s_core"].get<double>())},
                 {"events_per_s_core_1", all["one"]["events_per_s_core"]},
                 {"events_per_s_core_many", all["many"]["events_per_s_core"]},
                 {"floor_ratio", rounded(all["many"]["events_per_s_core"].get<double>() / all["floor"]["events_per_s_core"].get<double>())},
@@ -175,10 +175,8 @@ int main(int count, char** arguments) {
                 {"replayers", o.replayers},
                 {"message_bytes", o.bytes},
                 {"rounds", o.rounds},
-                {"all", all},
-                {"machine", machine()},
-                {"load_average", load_average()}};
+                {"all", all}};
     }
-    std::printf("%s\n", line.dump().c_str());
+    report("replay", line);
     return 0;
 }
