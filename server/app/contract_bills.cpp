@@ -14,6 +14,10 @@ Error unknown_usage(ContractNo contract, ProductNo product) {
 
 }  // namespace
 
+ContractUsage contract_usage(const ports::UsageTotal& total, const std::string& product) {
+    return {product, total.region, total.day, total.view, total.events + total.replayed_events, total.bytes + total.replayed_bytes, total.minutes};
+}
+
 Result<std::vector<ContractBill>> bill_contracts(const Snapshot& snapshot, const BillsWanted& wanted, const std::vector<ports::UsageTotal>& totals) {
     std::map<std::string, std::vector<ContractUsage>, std::less<>> usage;
     for (const auto& total : totals) {
@@ -21,7 +25,7 @@ Result<std::vector<ContractBill>> bill_contracts(const Snapshot& snapshot, const
         if (!wanted.party.empty() && (contract == nullptr || contract->party != wanted.party)) continue;
         const auto* product = snapshot.product(total.product);
         if (contract == nullptr || product == nullptr) return unknown_usage(total.contract, total.product);
-        usage[contract->name].push_back({product->product.name, total.region, total.day, {}, total.events, total.bytes, 0});
+        usage[contract->name].push_back(contract_usage(total, product->product.name));
     }
     std::vector<ContractBill> out;
     for (const auto* contract : snapshot.all_contracts()) {

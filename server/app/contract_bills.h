@@ -11,6 +11,9 @@
 
 namespace licet::app {
 
+// A line of the ledger as what is billed: what was billed, and what was delivered again while the contract paid for that.
+[[nodiscard]] ContractUsage contract_usage(const ports::UsageTotal& total, const std::string& product);
+
 struct BillsWanted {
     std::string period;  // YYYY-MM
     std::string region;  // of the ledger

@@ -53,6 +53,7 @@ void append_grouped(const ContractBill& bill, const std::vector<std::string>& gr
         auto& line = sums.try_emplace({l.kind, key.product, key.day, key.region}, key).first->second;
         line.events += l.events;
         line.bytes += l.bytes;
+        line.minutes += l.minutes;
         line.amount += l.amount;
         line.currency = l.currency;
         line.exponent = bill.exponent;
@@ -98,8 +99,8 @@ json to_json(const UsageReport& report) {
     json lines = json::array();
     std::map<std::string, std::pair<metering::Decimal, int>> totals;
     for (const auto& l : report.lines) {
-        json line{{"contract", l.contract}, {"kind", line_kind_name(l.kind)}, {"events", l.events},
-                  {"bytes", l.bytes},       {"currency", l.currency},         {"amount", l.amount.text(l.exponent)}};
+        json line{{"contract", l.contract}, {"kind", line_kind_name(l.kind)},     {"events", l.events}, {"bytes", l.bytes}, {"minutes", l.minutes},
+                  {"currency", l.currency}, {"amount", l.amount.text(l.exponent)}};
         if (!l.product.empty()) line["product"] = l.product;
         if (!l.day.empty()) line["day"] = l.day;
         if (!l.region.empty()) line["region"] = l.region;
@@ -131,13 +132,13 @@ json to_json(const UsageReport& report) {
 std::string to_csv(const UsageReport& report) {
     std::string out = "period";
     for (const auto& g : report.group) out += "," + g;
-    out += ",kind,events,bytes,currency,amount\r\n";
+    out += ",kind,events,bytes,minutes,currency,amount\r\n";
     for (const auto& l : report.lines) {
         out += report.period;
         for (const auto& g : report.group)
             out += "," + csv_cell(g == "contract" ? l.contract : g == "product" ? l.product : g == "day" ? l.day : l.region);
-        out += "," + std::string(line_kind_name(l.kind)) + "," + std::to_string(l.events) + "," + std::to_string(l.bytes) + "," + l.currency + "," +
-               l.amount.text(l.exponent) + "\r\n";
+        out += "," + std::string(line_kind_name(l.kind)) + "," + std::to_string(l.events) + "," + std::to_string(l.bytes) + "," +
+               std::to_string(l.minutes) + "," + l.currency + "," + l.amount.text(l.exponent) + "\r\n";
     }
     return out;
 }

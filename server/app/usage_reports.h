@@ -17,7 +17,7 @@ namespace licet::app {
 struct UsageLine {
     std::string contract, product, day, region;  // empty where not grouped by, and where a charge is of the whole contract
     ports::LineKind kind = ports::LineKind::usage;
-    std::uint64_t events = 0, bytes = 0;
+    std::uint64_t events = 0, bytes = 0, minutes = 0;
     std::string currency;
     metering::Decimal amount;
     int exponent = 2;

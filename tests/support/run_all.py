@@ -26,6 +26,7 @@ DATA = {
     "LICET_JSON_SUITE": "robustness/json-test-suite",
     "LICET_POLICY_CASES": "policy-cases",
     "LICET_VOCAB": "vocab",
+    "LICET_DECIMALS": "metering/decimal",
 }
 
 

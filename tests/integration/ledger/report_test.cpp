@@ -142,14 +142,14 @@ TEST_CASE("reports: CSV and JSON, to the character") {
     m.deliver(of(2, 1), 0, 5, 100, 3);
     const auto report = m.report("product,day,region");
     CHECK(app::to_csv(report) ==
-          "period,contract,product,day,region,kind,events,bytes,currency,amount\r\n"
-          "2026-11,ads-yen,wiki,2026-11-03,eu,usage,5,100,JPY,3\r\n"
-          "2026-11,lab-all,news,2026-11-04,us,usage,4,321,EUR,0.00\r\n"
-          "2026-11,lab-all,wiki,2026-11-03,eu,usage,10000,1500000,EUR,5.15\r\n");
+          "period,contract,product,day,region,kind,events,bytes,minutes,currency,amount\r\n"
+          "2026-11,ads-yen,wiki,2026-11-03,eu,usage,5,100,1,JPY,3\r\n"
+          "2026-11,lab-all,news,2026-11-04,us,usage,4,321,1,EUR,0.00\r\n"
+          "2026-11,lab-all,wiki,2026-11-03,eu,usage,10000,1500000,1,EUR,5.15\r\n");
     CHECK(app::to_csv(m.report()) ==
-          "period,contract,kind,events,bytes,currency,amount\r\n"
-          "2026-11,ads-yen,usage,5,100,JPY,3\r\n"
-          "2026-11,lab-all,usage,10004,1500321,EUR,5.15\r\n");
+          "period,contract,kind,events,bytes,minutes,currency,amount\r\n"
+          "2026-11,ads-yen,usage,5,100,1,JPY,3\r\n"
+          "2026-11,lab-all,usage,10004,1500321,2,EUR,5.15\r\n");
     const auto text = app::to_json(report);
     CHECK(text["period"] == "2026-11");
     CHECK(text["lines"][2] == json{{"contract", "lab-all"},
@@ -159,6 +159,7 @@ TEST_CASE("reports: CSV and JSON, to the character") {
                                    {"kind", "usage"},
                                    {"events", 10'000},
                                    {"bytes", 1'500'000},
+                                   {"minutes", 1},
                                    {"currency", "EUR"},
                                    {"amount", "5.15"}});
     CHECK(text["totals"] == json::array({{{"currency", "EUR"}, {"amount", "5.15"}}, {{"currency", "JPY"}, {"amount", "3"}}}));
@@ -187,7 +188,7 @@ TEST_CASE("reports: a partner sees its own contracts only; suspense and what is 
     CHECK(app::to_json(own)["suspenseOffsets"] == 50);
     CHECK(m.report("", "nobody").lines.empty());
     CHECK(m.report("", "nobody").books.empty());
-    CHECK(app::to_csv(m.report("", "nobody")) == "period,contract,kind,events,bytes,currency,amount\r\n");
+    CHECK(app::to_csv(m.report("", "nobody")) == "period,contract,kind,events,bytes,minutes,currency,amount\r\n");
     // Another month: no line, the suspense stays on the books.
     const auto before = m.reports.report(*snapshot(), "2026-10", "", "");
     REQUIRE(before.ok());

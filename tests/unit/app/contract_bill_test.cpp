@@ -1,5 +1,5 @@
 // What a contract owes for a month: days, changes of price, terms that end, the same bytes for the same usage in any order, groups that sum.
-#include "server/app/contract_bill.h"
+#include "server/app/contract_bills.h"
 
 #include <doctest/doctest.h>
 
@@ -214,6 +214,22 @@ TEST_CASE("bill: the same usage in any order, whole or in pieces, gives the same
             CHECK(of_groups == made->total);
         }
     }
+}
+
+TEST_CASE("bill: what was delivered again while the contract paid for it is billed as what was delivered first") {
+    ports::UsageTotal total{{1}, {2}, "2026-11-04", "eu", 5, 500};
+    total.view = "00000000000000aa";
+    total.minutes = 3;
+    total.replayed_events = 2;
+    total.replayed_bytes = 70;
+    const auto u = contract_usage(total, "wiki");
+    CHECK(u.product == "wiki");
+    CHECK(u.region == "eu");
+    CHECK(u.day == "2026-11-04");
+    CHECK(u.view == "00000000000000aa");
+    CHECK(u.events == 7);
+    CHECK(u.bytes == 570);
+    CHECK(u.minutes == 3);
 }
 
 TEST_CASE("bill: many small lines do not drift from the whole") {
