@@ -126,7 +126,7 @@ class RocksEventLog final : public ports::EventLog {
         // All records behind each other: one allocation, whatever their number.
         std::string& records = batch->storage.emplace_back();
         records.reserve(std::min(max_bytes, limits::catch_up_batch_max_bytes));
-        batch->entries.reserve(std::min<std::size_t>(max_events, known.end - from));
+        batch->entries.reserve(std::min<std::size_t>({max_events, known.end - from, max_bytes / 256 + 1}));
         std::vector<std::size_t> ends;
         const std::string end_key = event_key(position, known.end);
         const rocksdb::Slice end(end_key);
@@ -344,7 +344,7 @@ class RocksEventLog final : public ports::EventLog {
 // Most identities looked up are new: filters tell, in memory and on disk.
 rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache) {
     rocksdb::ColumnFamilyOptions options;
-    options.compression = rocksdb::kLZ4Compression;  // written more than once, and read by replays
+    options.compression = rocksdb::kZSTD;
     options.write_buffer_size = 64 * 1024 * 1024;
     rocksdb::BlockBasedTableOptions table;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
@@ -359,6 +359,10 @@ rocksdb::ColumnFamilyOptions event_options(const std::shared_ptr<rocksdb::Cache>
     auto options = family_options(cache);
     options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefixBytes));
     options.compaction_style = rocksdb::kCompactionStyleUniversal;
+    // Nothing is ever written over: there is nothing to win by merging all there is.
+    options.compaction_options_universal.max_size_amplification_percent = 1'000'000;
+    options.level0_slowdown_writes_trigger = 64;  // tidying up is in no hurry
+    options.level0_stop_writes_trigger = 128;
     return options;
 }
 
@@ -380,7 +384,7 @@ rocksdb::DBOptions database_options() {
     // Only a torn end is passed over. The default also drops all that lies behind damage: acknowledged events, whose offsets would then be given
     // again.
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-    options.max_background_jobs = 2;
+    options.max_background_jobs = 4;
     options.info_log_level = rocksdb::WARN_LEVEL;
     options.keep_log_file_num = 4;
     // Tidying up takes what delivery leaves.

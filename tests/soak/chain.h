@@ -75,6 +75,8 @@ class Chain {
         if (fd_ >= 0) ::close(fd_);
         fd_ = -1;
         slow_until_ns_ = 0;
+        end_code_ = 0;  // last words that were half read are of that connection
+        end_cursor_.clear();
         rest_.clear();
     }
 

@@ -51,9 +51,9 @@ void Session::gather() {
     }
     reading_ = true;
     ++page_reads_;
-    // No more than is likely to be wanted.
-    const std::size_t most =
-        std::clamp(kPageEventBytes * (request_.limit - page_events_), limits::catch_up_batch_first_bytes, limits::catch_up_batch_max_bytes);
+    // No more than is likely to be wanted; more with every read that found too little.
+    const std::size_t most = std::clamp(kPageEventBytes * (request_.limit - page_events_) * static_cast<std::size_t>(page_reads_),
+                                        limits::catch_up_batch_first_bytes, limits::catch_up_batch_max_bytes);
     auto read = [self = shared_from_this(), position = view_->position(), from = next_, most](const Readers::Held& held) mutable {
         Shard& shard = self->shard_;
         if (self->ended_) return shard.post([self = std::move(self)] {});  // it goes where it lived
@@ -98,6 +98,8 @@ void Session::gathered() {
 }
 
 void Session::write_page() {
+    if (allowance_ && !request_.head_only && !page_allowed()) return;
+    const std::string limits_said = allowance_ ? allowance_->purse().headers(shard_.services().clock->utc_now()) : "";
     page_done_ = true;
     page_write_deadline_ns_ =
         shard_.now_ns() + (limits::pull_page_write_ms + static_cast<std::int64_t>(own_->size() / limits::pull_page_write_bytes_per_ms)) * 1'000'000;
@@ -114,7 +116,7 @@ void Session::write_page() {
             ? "HTTP/1.1 204 No Content"
             : "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(media_type_of(request_.format)) + "\r\nContent-Length: " + std::to_string(size);
     head += "\r\nCache-Control: no-store\r\nLicet-Cursor: " + std::string(cursor.data(), cursor.size()) +
-            "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") + "\r\n" + request_.extra_headers + "\r\n";
+            "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") + "\r\n" + request_.extra_headers + limits_said + "\r\n";
     // The page again behind its head, with the same entries.
     auto page = std::make_unique<Tape>(own_->begin());
     page->append_raw(head);

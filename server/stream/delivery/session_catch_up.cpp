@@ -7,6 +7,11 @@
 #include "server/stream/delivery/shard.h"
 
 namespace licet::stream {
+namespace {
+
+constexpr std::size_t kLikelyEventBytes = 2048;  // most are smaller: a read is likely to come as far
+
+}  // namespace
 
 // The tape of its own is written to its end.
 void Session::catch_up() {
@@ -17,22 +22,30 @@ void Session::catch_up() {
             if (shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms) finish(CloseCode::normal, "until");
             return;
         }
-    } else if (!conflating_ && !conflated_) {
-        Tape& live = view_->live(request_.format, shard_.services().log->bounds(view_->position()).end);
-        if (next_ > live.head()) return drop_tape();  // another shard was faster: wait for this one
-        const auto place = next_ >= live.begin() ? live.position_of(next_) : 0;
-        // Not where it would stand before a frame that time has overtaken: the log is decided anew.
-        const auto now = shard_.services().clock->utc_now().value;
-        if (next_ >= live.begin() && (place == live.end() || live.fresh_until(place, place + 1, now) > place)) {
-            drop_tape();
-            at_ = place;
-            live_ = true;
-            own_.reset();
-            return write();
-        }
+    } else if (!conflating_ && !conflated_ && join_live()) {
+        return;
     }
     if (batch_ || shares()) return queue_turn();
     read_log();
+}
+
+// Whether it stands on the live tape now, or waits for it.
+bool Session::join_live() {
+    Tape& live = view_->live(request_.format, shard_.services().log->bounds(view_->position()).end);
+    if (next_ > live.head()) {  // another shard was faster: wait for this one
+        drop_tape();
+        return true;
+    }
+    if (next_ < live.begin()) return false;
+    const auto place = live.position_of(next_);
+    // Not where it would stand before a frame that time has overtaken: the log is decided anew.
+    if (place != live.end() && live.fresh_until(place, place + 1, shard_.services().clock->utc_now().value) == place) return false;
+    drop_tape();
+    at_ = place;
+    live_ = true;
+    own_.reset();
+    write();
+    return true;
 }
 
 // Of no further use: what was read is let go, too.
@@ -71,7 +84,7 @@ void Session::turn() {
     const bool idle = !live_ && !pull() && !blocked_ && !leaving_ && !ending_ && !reading_ && at_ == tape().end();
     if (idle && batch_)
         decide_some();
-    else if (idle && shares())
+    else if (idle && shares() && !join_live())  // who was told of a change has not looked yet
         share_some();
     write();
 }
@@ -106,8 +119,8 @@ void Session::share_some() {
 void Session::read_shared() {
     drop_tape();
     reading_ = true;
-    if (const auto under_way = view_->log.reading(next_)) return under_way->waiting.push_back(shared_from_this());
-    auto reading = std::make_shared<Stretches::Reading>(Stretches::Reading{next_, {shared_from_this()}});
+    if (const auto under_way = view_->log.likely(next_)) return under_way->waiting.push_back(shared_from_this());
+    auto reading = std::make_shared<Stretches::Reading>(Stretches::Reading{next_, next_ + read_bytes_ / kLikelyEventBytes, {shared_from_this()}});
     view_->log.begin(reading);
     const std::size_t most = read_bytes_;
     // All of it goes back to where it lived, whoever is still there.

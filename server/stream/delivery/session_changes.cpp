@@ -50,6 +50,7 @@ bool Session::begin_page_anew() {
         abort();
         return false;
     }
+    if (allowance_) allowance_->leave_all();
     own_ = std::make_unique<Tape>(metered_);
     next_ = metered_;
     page_events_ = 0;

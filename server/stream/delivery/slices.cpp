@@ -8,8 +8,15 @@
 
 namespace licet::stream {
 
+namespace {
+
+constexpr std::size_t kOverheadBytes = 4096;  // of containers and their blocks, however little is in them
+
+}  // namespace
+
 std::size_t Slices::bytes(const Slice& slice) noexcept {
-    return slice.tape.size() + slice.subjects.size() * sizeof(std::uint64_t) + (slice.tape.head() - slice.tape.begin()) * sizeof(Tape::Entry);
+    return sizeof(Slice) + kOverheadBytes + slice.tape.size() + slice.subjects.size() * sizeof(std::uint64_t) +
+           (slice.tape.head() - slice.tape.begin()) * sizeof(Tape::Entry);
 }
 
 Slices::Map::iterator Slices::forget(Map::iterator at) {
@@ -78,12 +85,13 @@ void Stretches::add(const std::shared_ptr<const Stretch>& stretch) {
     held_[stretch->from] = stretch;
 }
 
-std::shared_ptr<Stretches::Reading> Stretches::reading(Offset at) {
+std::shared_ptr<Stretches::Reading> Stretches::likely(Offset at) {
     std::erase_if(readings_, [](const auto& one) { return one.second.expired(); });
     auto one = readings_.upper_bound(at);
     if (one == readings_.begin()) return nullptr;
     --one;
-    return at - one->first < limits::catch_up_slice_max_events ? one->second.lock() : nullptr;
+    auto reading = one->second.lock();
+    return reading && at < reading->likely_to ? reading : nullptr;
 }
 
 }  // namespace licet::stream

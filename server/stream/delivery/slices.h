@@ -82,11 +82,11 @@ class Stretches {
 
     // A read under way and who waits for it.
     struct Reading {
-        Offset from = 0;
+        Offset from = 0, likely_to = 0;
         std::vector<std::shared_ptr<Session>> waiting;
     };
     // One that is likely to reach `at`; null: none.
-    [[nodiscard]] std::shared_ptr<Reading> reading(Offset at);
+    [[nodiscard]] std::shared_ptr<Reading> likely(Offset at);
     void begin(const std::shared_ptr<Reading>& reading) { readings_[reading->from] = reading; }
 
   private:

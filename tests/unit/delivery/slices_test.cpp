@@ -98,6 +98,33 @@ TEST_CASE("slices: a withdrawal, and a consent, are for every later stream; what
     }
 }
 
+TEST_CASE("slices: a change of rights sends who is at the end of a quiet log to the new live tape, and nobody to the log") {
+    Node node;
+    node.append(5);
+    std::vector<std::unique_ptr<Peer>> peers;
+    for (const auto format : {WireFormat::websocket_json, WireFormat::sse, WireFormat::websocket_protobuf}) {
+        Wanted wanted;
+        wanted.format = format;
+        wanted.start = StartAt::earliest;
+        peers.push_back(node.connect(wanted));
+        await_event(node, *peers.back(), 4);
+    }
+    const auto reads = node.log->reads_started.load();
+    node.duty = "redact";
+    node.permit(true, 2);
+    node.rebuild();
+    node.apply_all(false);
+    node.quiet();
+    node.apply_all(true);
+    node.quiet();
+    CHECK(node.log->reads_started == reads);
+    const auto last = node.append(1);
+    for (auto& peer : peers) {
+        await_event(node, *peer, last);
+        CHECK(numbers(*peer) == range(0, 6));
+    }
+}
+
 TEST_CASE("slices: who joins one in the middle is billed for what it was sent of it") {
     Node node;
     node.consent("ann", true);
