@@ -4,13 +4,14 @@
 #include <chrono>
 
 #include "base/limits.h"
+#include "base/usage_limits.h"
 #include "server/ports/log.h"
 
 namespace licet::app {
 namespace {
 
 constexpr int kTakeWaitMs = 100;
-constexpr auto kRetryPause = std::chrono::milliseconds(500), kGatherPause = std::chrono::milliseconds(250);
+constexpr auto kRetryPause = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -25,7 +26,7 @@ UsageFlusher::UsageFlusher(std::string node, std::string region, std::shared_ptr
       failures_(metrics.counter("licet_usage_flush_failures_total", "Attempts to flush the journal that failed")) {}
 
 Status UsageFlusher::recover() {
-    while (flush_once(0)) {
+    while (flush_once(0) > 0) {
     }
     if (failing_) return {Errc::unavailable, "the ledger refused what earlier starts of this node left in the journal"};
     return ledger_->settle_ended_boots(node_, backlog_->boot(), [&](const ports::UsageOf& of, Offset to) {
@@ -67,15 +68,16 @@ std::size_t UsageFlusher::flush_once(int wait_ms) {
 void UsageFlusher::run() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
+        const auto next = std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::ledger_flush_interval_ms);
         lock.unlock();
-        const std::size_t flushed = flush_once(kTakeWaitMs);
+        const auto taken = flush_once(kTakeWaitMs);
         lock.lock();
-        // Records of one meter that touch become one row: a little later they are the same transaction, and not the next.
-        if (failing_ || (flushed > 0 && flushed < limits::ledger_flush_max_records))
-            woken_.wait_for(lock, failing_ ? kRetryPause : kGatherPause, [&] { return stopping_; });
+        // What comes meanwhile makes longer ranges: fewer rows for as much usage.
+        if (taken > 0 && taken < limits::ledger_flush_max_records) woken_.wait_until(lock, next, [&] { return stopping_; });
+        if (taken == 0 && failing_) woken_.wait_for(lock, kRetryPause, [&] { return stopping_; });
     }
     lock.unlock();
-    while (flush_once(0)) {
+    while (flush_once(0) > 0) {
     }
 }
 

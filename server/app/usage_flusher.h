@@ -30,7 +30,7 @@ class UsageFlusher {
     void stop();
 
   private:
-    // How many records were; 0: nothing there or the ledger refused.
+    // How many records: 0 when there are none or the ledger refused.
     std::size_t flush_once(int wait_ms);
     void run();
 

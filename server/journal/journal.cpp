@@ -30,7 +30,13 @@ constexpr std::size_t kUnflushedMax = limits::journal_unflushed_max_bytes / mete
 class FileJournal final : public Journal {
   public:
     FileJournal(Options options, std::uint64_t boot, int lock)
-        : options_(std::move(options)), boot_(boot), lock_(lock), queue_(limits::journal_queue_max_records) {}
+        : options_(std::move(options)), boot_(boot), lock_(lock), queue_(limits::journal_queue_max_records) {
+        if (!options_.metrics) return;
+        broken_gauge_ = &options_.metrics->gauge("licet_usage_journal_broken",
+                                                 "Whether a disk error ended the usage journal: nothing is delivered until a restart");
+        backlog_gauge_ = &options_.metrics->gauge("licet_usage_backlog_records", "Records in the usage journal that the ledger does not hold yet");
+        broken_gauge_->set(0);
+    }
     ~FileJournal() override {
         close();
         if (fd_ >= 0) ::close(fd_);
@@ -56,6 +62,8 @@ class FileJournal final : public Journal {
         return {Errc::journal_full, "too many records wait for the usage journal"};
     }
 
+    bool broken() const noexcept override { return failed_.load(std::memory_order_relaxed); }
+
     void close() override {
         queue_.close();
         if (writer_.joinable()) writer_.join();
@@ -73,6 +81,13 @@ class FileJournal final : public Journal {
         return {unflushed_.begin(), unflushed_.begin() + count};
     }
 
+    std::optional<UtcMillis> complete_before(UtcMillis now) const override {
+        const std::lock_guard lock(mutex_);
+        if (!unflushed_.empty()) return std::min(now, unflushed_.front().at);
+        if (backlog_.load(std::memory_order_relaxed) > 0) return std::nullopt;
+        return now;
+    }
+
     void flushed(std::uint64_t boot, std::uint64_t sequence) override {
         std::size_t dropped = 0;
         {
@@ -81,6 +96,7 @@ class FileJournal final : public Journal {
                 unflushed_.pop_front();
                 ++dropped;
             }
+            if (backlog_gauge_ != nullptr) backlog_gauge_->set(static_cast<double>(unflushed_.size()));
         }
         backlog_.fetch_sub(dropped, std::memory_order_relaxed);
         remove_segments(boot, sequence);
@@ -123,11 +139,13 @@ class FileJournal final : public Journal {
                 }
             const Status outcome = write(bytes);
             if (!outcome) {
-                failed_ = true;
-                log::error("journal.write_failed", {{"errno", errno}});
+                if (!failed_.exchange(true))
+                    log::error("journal.write_failed", {{"errno", errno_}, {"file", SegmentName{boot_, segment_}.file()}, {"record", sequence_}});
+                if (broken_gauge_ != nullptr) broken_gauge_->set(1);
             } else {
                 const std::lock_guard lock(mutex_);
                 unflushed_.insert(unflushed_.end(), records.begin(), records.end());
+                if (backlog_gauge_ != nullptr) backlog_gauge_->set(static_cast<double>(unflushed_.size()));
                 grown_.notify_all();
             }
             for (const auto& pending : batch)
@@ -137,25 +155,29 @@ class FileJournal final : public Journal {
 
     Status write(std::string_view bytes) {
         if (failed_) return {Errc::journal_full, "the usage journal accepts nothing since a disk error"};
-        if (written_ > 0 && written_ + bytes.size() > limits::journal_segment_max_bytes) {
+        if (written_ > 0 && written_ + bytes.size() > options_.segment_max_bytes) {
             // However durable records are: only the last segment of a start may ever be torn.
-            if (::fdatasync(fd_) != 0) return {Errc::journal_full, "the usage journal cannot be synced"};
+            if (::fdatasync(fd_) != 0) return disk_error("the usage journal cannot be synced");
             {
                 const std::lock_guard lock(mutex_);
                 ended_.push_back({{boot_, segment_}, last_written_});
             }
-            if (auto opened = open_segment(); !opened) return opened;
+            if (auto opened = open_segment(); !opened) return disk_error("the usage journal's next segment cannot be made");
         }
         while (!bytes.empty()) {
             const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
             if (n < 0 && errno == EINTR) continue;
-            if (n <= 0) return {Errc::journal_full, "the usage journal cannot be written"};
+            if (n <= 0) return disk_error("the usage journal cannot be written");
             written_ += static_cast<std::size_t>(n);
             bytes.remove_prefix(static_cast<std::size_t>(n));
         }
         last_written_ = sequence_;
-        if (options_.durability == Durability::fsync && ::fdatasync(fd_) != 0) return {Errc::journal_full, "the usage journal cannot be synced"};
+        if (options_.durability == Durability::fsync && ::fdatasync(fd_) != 0) return disk_error("the usage journal cannot be synced");
         return success();
+    }
+    Status disk_error(const char* what) {
+        errno_ = errno;
+        return {Errc::journal_full, what};
     }
 
     // Segments of earlier boots go when the backlog has reached this one; ended segments of this boot when their last record is flushed.
@@ -177,15 +199,16 @@ class FileJournal final : public Journal {
     const std::uint64_t boot_;
     const int lock_;
     BoundedQueue<Pending> queue_;
+    ports::Gauge *broken_gauge_ = nullptr, *backlog_gauge_ = nullptr;
     std::atomic<bool> failed_{false};
     std::atomic<std::size_t> backlog_{0};  // records queued or not yet in the ledger
     // Writer thread only.
-    int fd_ = -1;
+    int fd_ = -1, errno_ = 0;
     std::uint64_t segment_ = 0, sequence_ = 0, last_written_ = 0;
     std::size_t written_ = 0;
     metering::ChainHash previous_{};
     bool earlier_removed_ = false;  // flusher thread only
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable grown_;
     std::deque<JournalRecord> unflushed_;
     std::deque<Ended> ended_;
@@ -220,6 +243,8 @@ Result<std::deque<JournalRecord>> read_back(const Options& options) {
         if (!read) return read.error();
         if (read->torn && i + 1 < segments.size() && segments[i + 1].boot == segments[i].boot)
             return Error{Errc::corrupt, segments[i].file() + " is torn but not the last of its boot", {}};
+        // Of a crash, or of a disk that lost what it had taken: what it was about becomes suspense.
+        if (read->torn) log::warn("journal.torn_end", {{"file", segments[i].file()}, {"record", read->records.size()}});
         for (const auto& r : read->records) out.push_back(r.record);
     }
     return out;

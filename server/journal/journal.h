@@ -1,11 +1,14 @@
-// ports::UsageJournal and ports::UsageBacklog over segment files. Built by server/main; one per node.
+// ports::UsageJournal, ports::UsageBacklog and ports::UsageCompleteness over segment files. Built by server/main; one per node.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "base/limits.h"
 #include "base/result.h"
 #include "metering/journal_format.h"
+#include "server/ports/metrics.h"
+#include "server/ports/usage_completeness.h"
 #include "server/ports/usage_journal.h"
 
 namespace licet::journal {
@@ -19,9 +22,15 @@ struct Options {
     std::string directory;
     Durability durability = Durability::fsync;
     metering::Sha256Function sha256;
+    std::shared_ptr<ports::Metrics> metrics = nullptr;  // null: none are kept
+    std::size_t segment_max_bytes = limits::journal_segment_max_bytes;
 };
 
-class Journal : public ports::UsageJournal, public ports::UsageBacklog {};
+class Journal : public ports::UsageJournal, public ports::UsageBacklog, public ports::UsageCompleteness {
+  public:
+    // A record could not be written or synced: nothing is accepted any more until the node starts anew. Any thread.
+    [[nodiscard]] virtual bool broken() const noexcept = 0;
+};
 
 // Starts a new boot: reads back what earlier boots left unflushed, then accepts records. Errors: unavailable (directory, or another process holds
 // it), corrupt (a damaged record with a whole one behind it).

@@ -6,6 +6,7 @@
 #include "server/postgres/pool.h"
 #include "server/postgres/rows.h"
 #include "server/postgres/usage_batch.h"
+#include "server/postgres/usage_rows.h"
 
 namespace licet::postgres {
 namespace {
@@ -14,8 +15,6 @@ using metering::JournalRecord;
 using ports::UsageOf;
 
 constexpr const char* kOf = "contract = $1 AND product = $2 AND partition = $3 AND stream_epoch = $4";
-
-std::string day(UtcMillis at) { return format_rfc3339(at).substr(0, 10); }
 
 metering::IntervalSet subtract(metering::IntervalSet from, const metering::IntervalSet& what) {
     for (const auto& [begin, end] : what.all()) from.remove(begin, end);
@@ -29,9 +28,8 @@ class PgLedger final : public ports::UsageLedger {
     Status flush(const std::string& node, const std::string& region, const std::vector<JournalRecord>& records) override {
         if (records.empty()) return success();
         return pool_->transact("ledger_flush", [&](pqxx::work& t) {
-            std::map<std::uint64_t, std::uint64_t> watermarks;
-            for (const auto& r : t.exec_params("SELECT boot, sequence FROM usage_watermark WHERE node = $1 FOR UPDATE", node))
-                watermarks[r[0].as<std::uint64_t>()] = r[1].as<std::uint64_t>();
+            // Whoever else brings records of this node waits here, and then finds them known: a retry may meet the attempt it gave up.
+            auto watermarks = lock_watermarks(t, node, records);
             UsageBatch batch(node, region);
             for (const auto& r : records) {
                 auto& watermark = watermarks[r.boot];
@@ -46,8 +44,7 @@ class PgLedger final : public ports::UsageLedger {
             }
             batch.write(t);
             for (const auto& [boot, sequence] : watermarks)
-                t.exec_params("INSERT INTO usage_watermark VALUES ($1, $2, $3) ON CONFLICT (node, boot) DO UPDATE SET sequence = excluded.sequence",
-                              node, boot, sequence);
+                t.exec_params("UPDATE usage_watermark SET sequence = $3 WHERE node = $1 AND boot = $2 AND sequence < $3", node, boot, sequence);
             return Unit{};
         });
     }
@@ -84,51 +81,32 @@ class PgLedger final : public ports::UsageLedger {
     }
 
     Result<std::vector<ports::UsageTotal>> totals(UtcMillis from, UtcMillis to, const std::vector<ContractNo>& contracts) override {
-        return pool_->transact("ledger_totals", [&](pqxx::work& t) {
-            std::string chosen = "{";
-            for (const auto c : contracts) chosen += (chosen.size() > 1 ? "," : "") + std::to_string(c.value);
-            chosen += "}";
-            std::vector<ports::UsageTotal> out;
-            for (const auto& r : t.exec_params(
-                     "SELECT contract, product, day, region, events, bytes, CASE view WHEN 0 THEN '' ELSE lpad(to_hex(view), 16, '0') END, minutes, "
-                     "replayed_events, replayed_bytes FROM usage_lines WHERE day >= $1 AND day < $2 AND ($3::int[] = '{}' OR contract = "
-                     "ANY($3::int[])) ORDER BY contract, product, day, region, view",
-                     day(from), day(to), chosen))
-                out.push_back({{r[0].as<std::uint32_t>()},
-                               {r[1].as<std::uint32_t>()},
-                               r[2].as<std::string>(),
-                               r[3].as<std::string>(),
-                               r[4].as<std::uint64_t>(),
-                               r[5].as<std::uint64_t>(),
-                               r[6].as<std::string>(),
-                               r[7].as<std::uint64_t>(),
-                               r[8].as<std::uint64_t>(),
-                               r[9].as<std::uint64_t>()});
-            return out;
-        });
+        return pool_->transact("ledger_totals", [&](pqxx::work& t) { return usage_totals(t, from, to, to, contracts); });
     }
 
     Result<std::vector<ports::UsageBalance>> balance(UtcMillis from, UtcMillis to) override {
-        return pool_->transact("ledger_balance", [&](pqxx::work& t) {
-            std::vector<ports::UsageBalance> out;
-            for (const auto& r : t.exec_params(
-                     "SELECT contract, product, coalesce(de, 0), coalesce(db, 0), coalesce(be, 0), coalesce(bb, 0), coalesce(ue, 0), coalesce(ub, "
-                     "0), "
-                     "coalesce(offsets, 0) FROM "
-                     "(SELECT contract, product, sum(delivered_events) de, sum(delivered_bytes) db, sum(billed_events) be, sum(billed_bytes) bb, "
-                     "sum(unbilled_events) ue, sum(unbilled_bytes) ub FROM usage_balance WHERE day >= $1 AND day < $2 GROUP BY 1, 2) books "
-                     "FULL JOIN (SELECT contract, product, sum(offsets) offsets FROM usage_suspense_offsets GROUP BY 1, 2) open USING (contract, "
-                     "product) "
-                     "ORDER BY 1, 2",
-                     day(from), day(to))) {
-                const auto count = [&](int at) { return ports::UsageCount{r[at].as<std::uint64_t>(), r[at + 1].as<std::uint64_t>()}; };
-                out.push_back({{r[0].as<std::uint32_t>()}, {r[1].as<std::uint32_t>()}, count(2), count(4), count(6), r[8].as<std::uint64_t>()});
-            }
-            return out;
-        });
+        return pool_->transact("ledger_balance", [&](pqxx::work& t) { return usage_balance(t, from, to); });
     }
 
   private:
+    // Of the starts that the records are of: few, while a node may have had thousands.
+    static std::map<std::uint64_t, std::uint64_t> lock_watermarks(pqxx::work& t, const std::string& node, const std::vector<JournalRecord>& records) {
+        std::map<std::uint64_t, std::uint64_t> out;
+        for (const auto& record : records) {
+            if (out.contains(record.boot)) continue;
+            const auto lock = [&] {
+                return t.exec_params("SELECT sequence FROM usage_watermark WHERE node = $1 AND boot = $2 FOR UPDATE", node, record.boot);
+            };
+            auto row = lock();
+            if (row.empty()) {
+                t.exec_params("INSERT INTO usage_watermark VALUES ($1, $2, 0) ON CONFLICT DO NOTHING", node, record.boot);
+                row = lock();
+            }
+            out[record.boot] = row[0][0].as<std::uint64_t>();
+        }
+        return out;
+    }
+
     // A journal that starts to count anew would have its records taken for known ones.
     static void claim(pqxx::work& t, const std::string& node, std::uint64_t boot) {
         if (!t.exec_params("SELECT 1 FROM usage_watermark WHERE node = $1 AND (boot > $2 OR (boot = $2 AND sequence > 0)) LIMIT 1", node, boot)
@@ -138,13 +116,18 @@ class PgLedger final : public ports::UsageLedger {
                                " of its usage journal: was the journal's directory replaced?",
                            {}}};
         t.exec_params("INSERT INTO usage_watermark VALUES ($1, $2, 0) ON CONFLICT DO NOTHING", node, boot);
+        // From here on periods wait for it.
+        t.exec_params(
+            "INSERT INTO usage_nodes VALUES ($1, $2, 'running', 0, licet_utc_ms()) ON CONFLICT (node) DO UPDATE SET boot = excluded.boot, "
+            "state = 'running', heard_at = excluded.heard_at",
+            node, boot);
     }
 
     static metering::IntervalSet read_set(const pqxx::result& rows) {
         return rows.empty() || rows[0][0].is_null() ? metering::IntervalSet{} : multirange_of(rows[0][0].c_str());
     }
     static metering::IntervalSet billed(pqxx::work& t, const UsageOf& k) {
-        return read_set(t.exec_params(std::string("SELECT range_agg(range) FROM usage_billed WHERE ") + kOf, k.contract.value, k.product.value,
+        return read_set(t.exec_params(std::string("SELECT ranges FROM usage_covered WHERE ") + kOf, k.contract.value, k.product.value,
                                       k.partition.value, k.stream_epoch.value));
     }
     static metering::IntervalSet suspended(pqxx::work& t, const UsageOf& k) {

@@ -129,7 +129,7 @@ void UsageBatch::write(pqxx::work& t) {
     write_rows(t, "usage_billed", billed_);
     write_rows(t, "usage_unbilled", unbilled_);
     write_rows(t, "usage_replayed", replayed_);
-    settle_suspense(t);
+    settle_ranges(t);
     add_suspense(t, suspense_);
     write_counts(t);
     write_minutes(t);
@@ -148,12 +148,11 @@ std::vector<IntervalSet> UsageBatch::billed_before(pqxx::work& t) const {
         }
     std::vector<IntervalSet> out(count);
     if (count == 0) return out;
-    for (const auto& r : t.exec_params(
-             "SELECT at, range_agg(b.range) FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::int8range[]) "
-             "WITH ORDINALITY run(contract, product, partition, stream_epoch, range, at) "
-             "JOIN LATERAL (SELECT range FROM usage_billed WHERE contract = run.contract AND product = run.product AND partition = run.partition AND "
-             "stream_epoch = run.stream_epoch AND range && run.range) b ON true GROUP BY at",
-             runs[0], runs[1], runs[2], runs[3], runs[4]))
+    for (const auto& r :
+         t.exec_params("SELECT at, c.ranges * int8multirange(run.range) FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::int8range[]) "
+                       "WITH ORDINALITY run(contract, product, partition, stream_epoch, range, at) "
+                       "JOIN usage_covered c USING (contract, product, partition, stream_epoch) WHERE c.ranges && run.range",
+                       runs[0], runs[1], runs[2], runs[3], runs[4]))
         out[r[0].as<std::size_t>() - 1] = multirange_of(r[1].c_str());
     return out;
 }
@@ -220,11 +219,16 @@ void UsageBatch::write_rows(pqxx::work& t, const char* table, const std::vector<
                   c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], region_, node_);
 }
 
-void UsageBatch::settle_suspense(pqxx::work& t) const {
+// The ranges billed now: known from here on as billed, and no longer in suspense.
+void UsageBatch::settle_ranges(pqxx::work& t) const {
     Columns rows(5);
     for (const auto& [k, set] : billed_ranges_)
         if (set.ranges() > 0) rows.add(k.contract.value, k.product.value, k.partition.value, k.stream_epoch.value, multirange_literal(set));
     if (rows.empty()) return;
+    t.exec_params(
+        "INSERT INTO usage_covered SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::int8multirange[]) "
+        "ON CONFLICT (contract, product, partition, stream_epoch) DO UPDATE SET ranges = usage_covered.ranges + excluded.ranges",
+        rows[0], rows[1], rows[2], rows[3], rows[4]);
     t.exec_params(
         "UPDATE usage_suspense s SET ranges = s.ranges - b.ranges "
         "FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::int8multirange[]) b(contract, product, partition, stream_epoch, ranges) "
@@ -243,7 +247,7 @@ void UsageBatch::write_counts(pqxx::work& t) const {
     t.exec_params(
         "INSERT INTO usage_delivered (contract, product, partition, stream_epoch, day, events, bytes, view) "
         "SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::date[], $6::bigint[], $7::bigint[], $8::bigint[]) "
-        "ON CONFLICT (contract, product, partition, stream_epoch, day, view) DO UPDATE "
+        "ON CONFLICT (contract, product, partition, stream_epoch, day, view, period) DO UPDATE "
         "SET events = usage_delivered.events + excluded.events, bytes = usage_delivered.bytes + excluded.bytes",
         c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]);
 }

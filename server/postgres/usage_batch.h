@@ -49,7 +49,7 @@ class UsageBatch {
     void bill(const metering::JournalRecord& record);
     void leave_unbilled(const metering::JournalRecord& record, const metering::IntervalSet& overlap);
     void write_rows(pqxx::work& t, const char* table, const std::vector<metering::JournalRecord>& rows) const;
-    void settle_suspense(pqxx::work& t) const;
+    void settle_ranges(pqxx::work& t) const;
     void write_counts(pqxx::work& t) const;
     void write_minutes(pqxx::work& t) const;
     void write_intents(pqxx::work& t) const;

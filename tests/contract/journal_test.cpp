@@ -108,6 +108,29 @@ TEST_CASE("journal: records come back in order, with dense sequences, until they
     CHECK(verified->boots == 1);
 }
 
+TEST_CASE("journal: it knows what is flushed as a time, whether records wait or not") {
+    const Directory dir;
+    const std::int64_t at = record(0).at.value;
+    const UtcMillis now{at + 60'000};
+    auto journal = dir.open();
+    CHECK(journal->complete_before(now) == now);
+    REQUIRE(append(*journal, 0));
+    REQUIRE(append(*journal, 1));
+    CHECK(journal->complete_before(now) == UtcMillis{at});
+    CHECK(journal->complete_before({at - 5}) == UtcMillis{at - 5});
+    journal->flushed(journal->boot(), 1);
+    CHECK(journal->complete_before(now) == UtcMillis{at});
+    journal->flushed(journal->boot(), 2);
+    CHECK(journal->complete_before(now) == now);
+    // What an earlier start left waits like everything else.
+    REQUIRE(append(*journal, 2));
+    journal->close();
+    journal.reset();
+    const auto next = dir.open();
+    CHECK(next->complete_before(now) == UtcMillis{at});
+    next->close();
+}
+
 TEST_CASE("journal: every start has its own number, even when the file that counts is lost") {
     const Directory dir;
     CHECK(dir.open()->boot() == 1);
@@ -251,7 +274,8 @@ TEST_CASE("journal: nothing acknowledged is lost when the process is killed in t
         CAPTURE(round);
         int ends[2];
         REQUIRE(pipe(ends) == 0);
-        const auto options = dir.options(round % 2 == 0 ? Durability::fsync : Durability::os);
+        auto options = dir.options(round % 2 == 0 ? Durability::fsync : Durability::os);
+        if (round % 3 != 0) options.segment_max_bytes = 20 * metering::kRecordBytes;  // killed between segments, too
         const pid_t child = fork();
         if (child == 0) {
             close(ends[0]);
@@ -318,4 +342,69 @@ TEST_CASE("journal: after a disk that refused nothing is acknowledged any more, 
     REQUIRE(records.size() == 2);
     CHECK(records[1].from == 1);
     CHECK(journal::verify_journal(dir.path, sha256()));
+}
+
+TEST_CASE(
+    "journal: a bit that turns anywhere is found: the node does not start, and file and record are named; only of the last record is nothing known") {
+    const Directory dir;
+    std::size_t records = 0;
+    {
+        const auto journal = dir.open();
+        for (Offset at = 0; at < 40; ++at) REQUIRE(append(*journal, at));
+        records = all_of(*journal).size();
+        journal->close();
+    }
+    const auto whole = read(dir.segment("1-1"));
+    REQUIRE(whole.size() == records * metering::kRecordBytes);
+    std::mt19937 random(20261121);
+    for (int round = 0; round < 300; ++round) {
+        const std::size_t bit = random() % (whole.size() * 8), hit = bit / 8 / metering::kRecordBytes;
+        CAPTURE(bit);
+        for (const auto& entry : fs::directory_iterator(dir.path))
+            if (entry.path().extension() == ".usage") fs::remove(entry.path());
+        auto damaged = whole;
+        damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+        write(dir.segment("1-1"), damaged);
+        const auto verified = journal::verify_journal(dir.path, sha256());
+        const auto opened = journal::open_journal(dir.options());
+        if (hit + 1 == records) {
+            REQUIRE(opened.ok());
+            CHECK(all_of(**opened).size() == records - 1);
+            continue;
+        }
+        CHECK_FALSE(verified);
+        REQUIRE_FALSE(opened.ok());
+        CHECK(opened.error().code == Errc::corrupt);
+        const auto named = "1-1.usage: record " + std::to_string(hit) + " ";
+        CHECK(opened.error().detail.find(named) == 0);
+        CHECK(verified.error().detail.find(named) == 0);
+        // What docs/operations.md says to do: keep what is whole, and let the ledger's suspense have the rest.
+        fs::resize_file(dir.segment("1-1"), hit * metering::kRecordBytes);
+        const auto again = journal::open_journal(dir.options());
+        REQUIRE(again.ok());
+        CHECK(all_of(**again).size() == hit);
+    }
+}
+
+TEST_CASE("journal: clocks that step back and forth change nothing but the time that is noted") {
+    const Directory dir;
+    std::vector<std::int64_t> times;
+    {
+        const auto journal = dir.open();
+        for (Offset at = 0; at < 20; ++at) {
+            auto r = record(at);
+            r.at.value += (at % 2 == 0 ? 1 : -1) * static_cast<std::int64_t>(at) * 86'400'000;
+            times.push_back(r.at.value);
+            auto done = std::make_shared<std::promise<Status>>();
+            REQUIRE(journal->append({r}, [done](Status status) { done->set_value(std::move(status)); }));
+            REQUIRE(done->get_future().get());
+        }
+    }
+    CHECK(journal::verify_journal(dir.path, sha256())->records == 20);
+    const auto records = all_of(*dir.open());
+    REQUIRE(records.size() == 20);
+    for (std::size_t i = 0; i < 20; ++i) {
+        CHECK(records[i].sequence == i + 1);
+        CHECK(records[i].at.value == times[i]);
+    }
 }

@@ -61,7 +61,20 @@ struct Books {
         REQUIRE_MESSAGE(done.ok(), (done.ok() ? "" : done.error().detail));
     }
     using Ranges = std::map<Offset, Offset>;
-    [[nodiscard]] Ranges billed(UsageOf of = kOf) const { return ledger->ranges(of)->billed.all(); }
+    [[nodiscard]] Ranges billed(UsageOf of = kOf) const {
+        const auto told = ledger->ranges(of)->billed.all();
+        metering::IntervalSet rows;
+        const auto text =
+            database.value("SELECT coalesce(range_agg(range)::text, '{}') FROM usage_billed WHERE contract = " + std::to_string(of.contract.value) +
+                           " AND product = " + std::to_string(of.product.value) + " AND partition = " + std::to_string(of.partition.value) +
+                           " AND stream_epoch = " + std::to_string(of.stream_epoch.value));
+        for (std::size_t at = text.find('['); at != std::string::npos; at = text.find('[', at + 1)) {
+            const auto comma = text.find(',', at);
+            rows.add(std::stoull(text.substr(at + 1)), std::stoull(text.substr(comma + 1)));
+        }
+        CHECK(rows.all() == told);
+        return told;
+    }
     [[nodiscard]] Ranges suspense(UsageOf of = kOf) const { return ledger->ranges(of)->suspense.all(); }
     [[nodiscard]] std::vector<ports::UsageTotal> lines() const {
         auto totals = ledger->totals(kMonthFrom, kMonthTo, {});

@@ -330,9 +330,17 @@ TEST_CASE("ledger: paid replays are counted each time, apart from what is billed
 TEST_CASE("ledger: what partners said they received is kept, and settles nothing by itself") {
     const Books b;
     Script script;
-    b.flush(script.intent(0, 100).add(UsageKind::acked, 0, 30).take());
+    b.flush(script.intent(0, 100).add(UsageKind::acked, 0, 30).add(UsageKind::acked, 90, 90).take());
     b.flush(script.add(UsageKind::acked, 50, 60).add(UsageKind::acked, 10, 40).take());
     b.settle(2);
     CHECK(b.ledger->ranges(kOf)->acked.all() == Ranges{{0, 40}, {50, 60}});
     CHECK(b.suspense() == Ranges{{0, 100}});
+}
+
+TEST_CASE("ledger: what is billed stays so: nobody takes ranges back in silence") {
+    const Books b;
+    Script script;
+    b.flush(script.delivered(0, 100).take());
+    CHECK_THROWS(b.database.exec("UPDATE usage_covered SET ranges = '{[0,50)}'"));
+    CHECK(b.billed() == Ranges{{0, 100}});
 }
