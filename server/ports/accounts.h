@@ -39,6 +39,7 @@ struct AccountLine {
 struct AccountBooks {
     UsageCount delivered, billed, unbilled;
     std::uint64_t suspense_offsets = 0;
+    UsageCount replayed;  // paid for once more, so that the lines have billed + replayed
 };
 
 struct Account {
