@@ -79,15 +79,6 @@ ports::Configuration configuration(const ports::Crypto& crypto, const NodeOption
     return out;
 }
 
-// A signing key for this run: PKCS#8 around 32 random bytes (RFC 8410).
-std::shared_ptr<const ports::Signer> make_signer(const ports::Crypto& crypto) {
-    std::string der("\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20", 16);
-    std::array<std::uint8_t, 32> seed{};
-    crypto.random(seed);
-    der.append(reinterpret_cast<const char*>(seed.data()), seed.size());
-    return must(openssl::make_signer("-----BEGIN PRIVATE KEY-----\n" + base64(as_bytes(der)) + "\n-----END PRIVATE KEY-----\n"), "signing key");
-}
-
 // Keeps nothing, and says so from a thread of its own as a journal does.
 class NoJournal final : public ports::UsageJournal {
   public:
@@ -167,7 +158,8 @@ class OneShardNode final : public Node {
     void start_planes(const NodeOptions& options) {
         stream::DeliveryServices d;
         d.log = log_;
-        d.journal = options.governance == Governance::none ? std::make_shared<NoJournal>() : std::shared_ptr<ports::UsageJournal>(journal_);
+        d.journal = options.governance == Governance::none || !options.metered ? std::make_shared<NoJournal>()
+                                                                               : std::shared_ptr<ports::UsageJournal>(journal_);
         d.clock = clock_;
         d.metrics = metrics_;
         d.make_pseudonymiser = [] { return openssl::make_pseudonymiser(as_bytes("pseudonym key of the benchmark.")); };
@@ -230,6 +222,15 @@ class OneShardNode final : public Node {
 };
 
 }  // namespace
+
+// A signing key for this run: PKCS#8 around 32 random bytes (RFC 8410).
+std::shared_ptr<const ports::Signer> make_signer(const ports::Crypto& crypto) {
+    std::string der("\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20", 16);
+    std::array<std::uint8_t, 32> seed{};
+    crypto.random(seed);
+    der.append(reinterpret_cast<const char*>(seed.data()), seed.size());
+    return must(openssl::make_signer("-----BEGIN PRIVATE KEY-----\n" + base64(as_bytes(der)) + "\n-----END PRIVATE KEY-----\n"), "signing key");
+}
 
 std::unique_ptr<Node> Node::start(const NodeOptions& options) { return std::make_unique<OneShardNode>(options); }
 

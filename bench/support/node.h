@@ -9,6 +9,7 @@
 
 #include "bench/support/memory_ledger.h"
 #include "bench/support/tls.h"
+#include "server/ports/crypto.h"
 
 namespace licet::bench {
 
@@ -25,6 +26,7 @@ struct NodeOptions {
     unsigned contracts = 1;   // contract i is of party i, read by client "reader-i"; "publisher" writes.
     bool shreddable = false;  // governed values are encrypted at rest; their keys are kept in memory in the place of PostgreSQL
     Governance governance = Governance::one_view;
+    bool metered = true;        // no: a usage journal that keeps nothing
     Certificate certificate{};  // empty: no TLS
 };
 
@@ -38,6 +40,9 @@ class Node {
     virtual void stop() = 0;
     [[nodiscard]] virtual MemoryLedger::Sum billed() const = 0;
 };
+
+// A signing key for this run.
+[[nodiscard]] std::shared_ptr<const ports::Signer> make_signer(const ports::Crypto& crypto);
 
 // A fresh directory under the build or temporary directory; removed with its content by the destructor.
 class ScratchDirectory {
