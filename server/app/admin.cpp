@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "event/sealed.h"
 #include "server/app/fields.h"
+#include "server/app/quota_documents.h"
 #include "server/ports/catalog_json.h"
 #include "server/ports/price_json.h"
 
@@ -258,6 +259,9 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
         if (!lag) return lag.error();
         c.lag = *lag;
     }
+    auto quota = quota_terms_of(fields);
+    if (!quota) return quota.error();
+    c.quota = *std::move(quota);
     const auto snapshot = now();
     if (fields.ok() && snapshot->party(c.party) == nullptr) fields.fail("party", "no such party");
     for (std::size_t i = 0; i < c.products.size(); ++i)

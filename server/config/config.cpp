@@ -16,6 +16,8 @@
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "base/limits.h"
+#include "base/time.h"
+#include "base/usage_limits.h"
 
 namespace licet::config {
 namespace {
@@ -217,6 +219,59 @@ void read_audit(Reader& r, Config& c) {
     c.audit.checkpoint_seconds = static_cast<int>(r.number("audit", "checkpoint_seconds", 60, 1, 86'400));
 }
 
+// "19", "7.5": at most three digits before the point and four behind.
+bool is_percent(const std::string& text) {
+    const auto point = text.find('.');
+    const auto whole = text.substr(0, point), part = point == std::string::npos ? std::string("0") : text.substr(point + 1);
+    const auto digits = [](const std::string& t, std::size_t most) {
+        return !t.empty() && t.size() <= most && t.find_first_not_of("0123456789") == std::string::npos;
+    };
+    return digits(whole, 3) && digits(part, 4);
+}
+
+// "2026-01 DE S 19", "2026-01 FR AE 0 Reverse charge".
+std::optional<Config::Finance::Tax> parse_tax(const std::string& line) {
+    std::istringstream in(line);
+    Config::Finance::Tax out;
+    if (line.size() > limits::finance_text_max_bytes || !(in >> out.from >> out.country >> out.category >> out.rate)) return std::nullopt;
+    std::getline(in >> std::ws, out.reason);
+    static constexpr std::array<std::string_view, 9> categories{"S", "L", "M", "Z", "E", "AE", "K", "G", "O"};
+    const auto at = std::find(categories.begin(), categories.end(), out.category) - categories.begin();
+    const auto upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+    const bool charged = (at < 3), none = out.rate.find_first_not_of("0.") == std::string::npos;
+    const bool reasoned = (at > 3) && (at != 9);
+    const bool month = out.from.size() == 7 && parse_date(out.from + "-01").has_value();
+    const bool country = out.country.size() == 2 && std::all_of(out.country.begin(), out.country.end(), upper);
+    if (!month || !country || at == 9 || !is_percent(out.rate) || (!charged && !none) || reasoned == out.reason.empty()) return std::nullopt;
+    return out;
+}
+
+void read_finance(Reader& r, Config& c) {
+    const auto text = [&](const char* key) {
+        auto value = r.text("finance", key).value_or("");
+        if (value.size() > limits::finance_text_max_bytes)
+            r.fail("finance", key, "must be of at most " + std::to_string(limits::finance_text_max_bytes) + " bytes");
+        return value;
+    };
+    auto& f = c.finance;
+    f.seller_name = text("seller_name");
+    f.seller_address = r.texts("finance", "seller_address", limits::finance_address_max_lines);
+    f.seller_country = text("seller_country");
+    f.seller_vat_id = text("seller_vat_id");
+    f.seller_registration = text("seller_registration");
+    f.payment_terms = text("payment_terms");
+    for (const auto& line : r.texts("finance", "tax", limits::finance_tax_terms_max)) {
+        const auto terms = parse_tax(line);
+        if (!terms)
+            r.fail("finance", "tax",
+                   "must hold texts of \"YYYY-MM COUNTRY CATEGORY RATE REASON\": the category one of S, Z, E, AE, K, G, O, L, M; the rate a "
+                   "percentage, 0 where the "
+                   "category charges none; a reason exactly for E, AE, K, G and O");
+        else
+            f.tax.push_back(*terms);
+    }
+}
+
 void read_secrets(Reader& r, Config& c) {
     c.secrets.token_signing_key = r.secret("token_signing_key", true);
     c.secrets.audit_signing_key = r.secret("audit_signing_key", true);
@@ -277,6 +332,7 @@ Result<Config> load(const std::string& path) {
     read_edge(r, c);
     read_stores(r, c);
     read_audit(r, c);
+    read_finance(r, c);
     read_log(r, c);
     read_secrets(r, c);
     r.check_unknown();

@@ -51,6 +51,16 @@ struct Config {
         std::uint64_t checkpoint_entries = 1024;
         int checkpoint_seconds = 60;
     } audit;
+    // Who bills, as invoices and FOCUS name it. What is empty is stated as missing.
+    struct Finance {
+        std::string seller_name;
+        std::vector<std::string> seller_address;  // lines
+        std::string seller_country, seller_vat_id, seller_registration, payment_terms;
+        struct Tax {
+            std::string from, country, category, rate, reason;  // YYYY-MM; ISO 3166 of the buyer; UNCL 5305; percent as decimal text; why not charged
+        };
+        std::vector<Tax> tax;
+    } finance;
     struct Redis {
         std::string host;  // empty: this node is alone in its region
         std::uint16_t port = 0;

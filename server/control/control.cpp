@@ -66,6 +66,9 @@ Pistache::Async::Promise<ssize_t> send(http::ResponseWriter& response, const Ans
     response.headers().add(std::make_shared<TextHeader>("Licet-Request-Id", request_id));
     response.headers().add(std::make_shared<TextHeader>("Content-Type", answer.content_type));
     response.headers().add(std::make_shared<TextHeader>("Cache-Control", "no-store"));
+    if (!answer.location.empty()) response.headers().add(std::make_shared<TextHeader>("Location", answer.location));
+    if (!answer.file_name.empty())
+        response.headers().add(std::make_shared<TextHeader>("Content-Disposition", "attachment; filename=\"" + answer.file_name + "\""));
     if (!answer.etag.empty()) response.headers().add(std::make_shared<TextHeader>("ETag", answer.etag));
     if (!allow.empty()) response.headers().add(std::make_shared<TextHeader>("Allow", allow));
     if (answer.status == 503) response.headers().add(std::make_shared<TextHeader>("Retry-After", "1"));
@@ -194,9 +197,9 @@ class RunningControl final : public Control {
             if (!call.actor.subject) return Error{Errc::invalid_token, "not a token of a data subject", "header:Authorization"};
             return std::nullopt;
         }
-        const bool may = std::any_of(client->roles.begin(), client->roles.end(), [&](const std::string& role) {
-            return std::find(route.roles.begin(), route.roles.end(), role) != route.roles.end();
-        });
+        const bool may = route.roles.front() == kAnyRole || std::any_of(client->roles.begin(), client->roles.end(), [&](const std::string& role) {
+                             return std::find(route.roles.begin(), route.roles.end(), role) != route.roles.end();
+                         });
         if (!may) {
             std::string roles;
             for (const auto role : route.roles) roles += (roles.empty() ? "" : " or ") + std::string(role);

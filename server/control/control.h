@@ -10,9 +10,16 @@
 #include "base/result.h"
 #include "server/app/admin.h"
 #include "server/app/audit.h"
+#include "server/app/periods.h"
 #include "server/app/subject_rights.h"
 #include "server/app/usage_reports.h"
+#include "server/ports/accounts.h"
 #include "server/ports/crypto.h"
+
+namespace licet::exports {
+class Exporter;
+class Jobs;
+}  // namespace licet::exports
 
 namespace licet::control {
 
@@ -30,6 +37,10 @@ struct ControlServices {
     std::shared_ptr<const app::Audit> audit;
     std::string authored_in;  // region that writes the global configuration; its endpoint goes with every 421
     std::shared_ptr<app::SubjectRights> subjects = nullptr;
+    std::shared_ptr<const exports::Exporter> exporter = nullptr;
+    std::shared_ptr<exports::Jobs> export_jobs = nullptr;
+    std::shared_ptr<ports::Accounts> accounts = nullptr;
+    std::shared_ptr<app::Periods> periods = nullptr;
 };
 
 class Control {

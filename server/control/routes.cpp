@@ -5,6 +5,8 @@
 #include "base/encoding.h"
 #include "server/app/subject_report.h"
 #include "server/control/body.h"
+#include "server/control/exports.h"
+#include "server/control/finance.h"
 
 namespace licet::control {
 namespace {
@@ -149,8 +151,8 @@ Result<Answer> list(Call& call) {
     return answer((call.services.admin.get()->*List)());
 }
 
-const std::vector<Route>& table() {
-    static const std::vector<Route> routes{
+std::vector<Route> all_routes() {
+    std::vector<Route> routes{
         {"GET",
          "/v1/openapi.json",
          {},
@@ -271,7 +273,19 @@ const std::vector<Route>& table() {
          }},
 
         {"GET", "/v1/finance/usage", {"finance"}, {"period", "group", "format"}, finance_usage},
+        {"GET", "/v1/finance/reports/{report}", {"finance"}, {"period", "format", "group", "contract"}, finance_report},
+        // The content is sent by the edge.
+        {"GET", "/v1/finance/exports", {"finance"}, {}, list_exports},
+        {"POST", "/v1/finance/exports", {"finance"}, {}, start_export},
+        {"GET", "/v1/finance/exports/{name}", {"finance"}, {}, get_export},
+        {"DELETE", "/v1/finance/exports/{name}", {"finance"}, {}, delete_export},
     };
+    for (auto& route : period_routes()) routes.push_back(std::move(route));
+    return routes;
+}
+
+const std::vector<Route>& table() {
+    static const std::vector<Route> routes = all_routes();
     return routes;
 }
 

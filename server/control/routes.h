@@ -27,10 +27,15 @@ struct Answer {
     std::string content_type = "application/json";
     std::string body;
     std::string etag = {};
+    std::string location = {};
+    std::string file_name = {};  // to be saved under; of safe characters
 };
 
 // No client has it: a request that came with the token of a data subject, and no other, may use the routes that name it.
 inline constexpr std::string_view kSubjectRole = "subject";
+
+// Every client that is not a data subject's token has it.
+inline constexpr std::string_view kAnyRole = "any";
 
 struct Route {
     std::string_view method;

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     for (auto* command : {serve, migrate, rotate}) command->add_option("--config", config, "TOML configuration file")->required();
 
     licet::commands::VerifyArguments arguments;
-    auto* verify = app.add_subcommand("verify", "Check an audit export or a usage journal offline");
+    auto* verify = app.add_subcommand("verify", "Check an audit export, statements or a usage journal offline");
     auto* audit = verify->add_option("FILE", arguments.audit_file, "Audit export (NDJSON); - for standard input");
     auto* key = verify->add_option("--key", arguments.key_file, "File with the public key the audit is signed with");
     verify->add_option("--checkpoint", arguments.checkpoint_files, "File with a checkpoint kept from before; may be repeated")
@@ -32,6 +32,24 @@ int main(int argc, char** argv) {
     erasure->needs(key)->excludes(journal);
     key->excludes(journal);
 
+    licet::commands::ReportArguments wanted;
+    auto* report = app.add_subcommand("report", "Have a server make a finance report of a month and fetch it");
+    report->add_option("--server", wanted.server, "https://HOST[:PORT] of the region")->required();
+    report->add_option("--ca", wanted.ca_file, "PEM file of who may have signed the server's certificate; else whom the system trusts");
+    report->add_option("--client", wanted.client, "Client with the role finance")->required();
+    report->add_option("--secret-file", wanted.secret_file, "File with its secret")->required();
+    report->add_option("--period", wanted.period, "UTC month, YYYY-MM")->required();
+    report->add_option("--format", wanted.format,
+                       "csv, json, xlsx, focus, focus-invoice-detail, focus-billing-period, invoice or reconciliation; csv when not given");
+    report->add_option("--group", wanted.group, "csv, json: sum by contract, product, view, purpose, jurisdiction, region, day")->delimiter(',');
+    report->add_option("--contract", wanted.contract, "Of this contract alone");
+    report->add_option("--out", wanted.out, "File to write")->required();
+    report->add_flag("--resume", wanted.resume, "Go on with what an earlier call began");
+    licet::commands::VerifyUsageArguments usage_arguments;
+    auto* usage = verify->add_subcommand("usage", "Check statements, notes and receipts offline");
+    usage->add_option("--statements", usage_arguments.statements, "File (NDJSON), or directory of files")->required();
+    usage->add_option("--key", usage_arguments.key_file, "File with the public key they are signed with")->required();
+
     auto* version = app.add_subcommand("version", "Print the version and the vocabularies built in");
 
     try {
@@ -42,6 +60,8 @@ int main(int argc, char** argv) {
     if (*serve) return licet::commands::serve(config);
     if (*migrate) return licet::commands::migrate(config);
     if (*rotate) return licet::commands::rotate_keys(config);
+    if (*usage) return licet::commands::verify_usage(usage_arguments);
     if (*verify) return licet::commands::verify(arguments);
+    if (*report) return licet::commands::report(wanted);
     return *version ? licet::commands::version() : 2;
 }

@@ -11,26 +11,35 @@
 #include <mutex>
 #include <thread>
 
+#include "server/app/accounts.h"
 #include "server/app/admin.h"
 #include "server/app/audit.h"
 #include "server/app/delivery_gate.h"
 #include "server/app/governance.h"
+#include "server/app/periods.h"
+#include "server/app/quotas.h"
 #include "server/app/usage_flusher.h"
+#include "server/app/usage_now.h"
+#include "server/app/usage_progress.h"
 #include "server/app/usage_reports.h"
 #include "server/control/control.h"
 #include "server/journal/journal.h"
 #include "server/main/commands.h"
 #include "server/main/composition.h"
+#include "server/main/exports.h"
 #include "server/main/system_clock.h"
 #include "server/openssl/crypto.h"
 #include "server/openssl/sealing.h"
 #include "server/openssl/tls.h"
+#include "server/postgres/billing.h"
 #include "server/postgres/catalog.h"
 #include "server/postgres/consent_registry.h"
 #include "server/postgres/ledger.h"
+#include "server/postgres/quota_ledger.h"
 #include "server/prometheus/metrics.h"
 #include "server/redis/cluster.h"
 #include "server/redis/fence.h"
+#include "server/redis/quotas.h"
 #include "server/redis/tickets.h"
 #include "server/rocksdb/event_log.h"
 #include "server/spdlog/log.h"
@@ -76,6 +85,7 @@ class Node {
                 log::warn("node.drain_incomplete");
         }
         if (control_) control_->stop();
+        if (exports_.jobs) exports_.jobs->stop();
         if (edge_) edge_->stop();
         if (gate_) gate_->stop();
         if (governance_) governance_->stop();
@@ -84,6 +94,8 @@ class Node {
         if (log_) log_->close();
         if (journal_) journal_->close();
         if (flusher_) flusher_->stop();
+        if (quotas_) quotas_->stop();
+        if (progress_) progress_->stop();
         for (auto& shard : shards_) shard.work.reset();
         for (auto& shard : shards_) shard.io->stop();
         for (auto& shard : shards_)
@@ -135,15 +147,18 @@ class Node {
         audit_ = std::make_shared<app::Audit>(audit_log_, crypto_, config_.audit.origin, audit_signer_->public_key());
         registry_ = postgres::make_consent_registry(pool_, sealing);
         ledger_ = postgres::make_ledger(pool_);
+        billing_ = postgres::make_billing(pool_, sealing);
         subject_keys_ = make_subject_keys(config_, pool_, sealing);
         auto opened = rocks::open_event_log((fs::path(config_.node.data_dir) / "log").string(), clock_);
         if (!opened) return opened.error();
         log_ = *opened;
         const auto durability = config_.journal_fsync ? journal::Durability::fsync : journal::Durability::os;
-        auto journal = journal::open_journal({(fs::path(config_.node.data_dir) / "journal").string(), durability, sha256_function(crypto_)});
+        auto journal =
+            journal::open_journal({(fs::path(config_.node.data_dir) / "journal").string(), durability, sha256_function(crypto_), metrics_});
         if (!journal) return journal.error();
         journal_ = *journal;
-        flusher_ = std::make_unique<app::UsageFlusher>(config_.node.name, config_.node.region, journal_, ledger_, log_, *metrics_);
+        flusher_ = std::make_unique<app::UsageFlusher>(config_.node.name, config_.node.region,
+                                                       pending_->counted(std::shared_ptr<ports::UsageBacklog>(journal_)), ledger_, log_, *metrics_);
         return flusher_->recover();
     }
 
@@ -165,6 +180,16 @@ class Node {
         return governance_->load();
     }
 
+    void make_quotas() {
+        const auto boot = journal_->boot();
+        const std::string who = config_.node.name + "/" + std::to_string(boot);
+        const auto& redis = config_.redis;
+        auto leases = redis.host.empty() ? redis::make_single_node_quota_leases(who, clock_)
+                                         : redis::make_quota_leases({redis.host, redis.port, config_.node.region, who, redis.lease_ms});
+        quotas_ = std::make_shared<app::Quotas>(
+            app::Quotas::Parts{config_.node.name, boot, std::move(leases), postgres::make_quota_ledger(pool_), clock_, metrics_, {}});
+    }
+
     Status start_planes() {
         const unsigned count = config_.node.shards != 0 ? config_.node.shards : std::max(1u, std::thread::hardware_concurrency());
         std::vector<asio::io_context*> ios;
@@ -174,6 +199,7 @@ class Node {
             shards_.push_back({std::move(io), std::move(guard), {}});
             ios.push_back(shards_.back().io.get());
         }
+        make_quotas();
         delivery_ = stream::Delivery::create(ios, delivery_services(), governance_->snapshot());
         // Until the lease is held and the catalog was read under it, nothing is delivered.
         delivery_->set_delivering(false);
@@ -182,7 +208,13 @@ class Node {
         std::array<std::uint8_t, 32> secret{};
         crypto_->random(secret);
         const std::string boot_secret = base64url(secret);
-        auto control = control::Control::start({0, config_.control_threads, boot_secret}, control_services());
+        auto for_control = control_services();
+        auto made = make_exports(config_, accounts_, crypto_, clock_);
+        if (!made) return made.error();
+        exports_ = *std::move(made);
+        for_control.exporter = exports_.exporter;
+        for_control.export_jobs = exports_.jobs;
+        auto control = control::Control::start({0, config_.control_threads, boot_secret}, std::move(for_control));
         if (!control) return control.error();
         control_ = *std::move(control);
 
@@ -203,6 +235,9 @@ class Node {
         for (auto& shard : shards_) shard.thread = std::thread([io = shard.io.get()] { io->run(); });
 
         flusher_->start();
+        quotas_->start();
+        progress_ = std::make_unique<app::UsageProgress>(config_.node.name, journal_->boot(), journal_, billing_, clock_);
+        progress_->start();
         checkpoints_ = std::make_unique<app::AuditCheckpoints>(audit_log_, config_.audit.checkpoint_seconds);
         governance_->start(delivery_);
         gate_ = std::make_unique<app::DeliveryGate>([governance = governance_] { return governance->refresh(); },
@@ -232,7 +267,7 @@ class Node {
     stream::DeliveryServices delivery_services() {
         stream::DeliveryServices s;
         s.log = log_;
-        s.journal = journal_;
+        s.journal = pending_->counted(std::shared_ptr<ports::UsageJournal>(journal_));
         s.clock = clock_;
         s.metrics = metrics_;
         s.make_pseudonymiser = [key = config_.secrets.pseudonym_key] { return openssl::make_pseudonymiser(as_bytes(key)); };
@@ -241,6 +276,7 @@ class Node {
         s.subject_keys = subject_keys_;
         if (subject_keys_) s.make_cipher = openssl::make_sealing_cipher;
         s.shadow = shadow_;
+        s.quotas = quotas_;
         s.view_digest = [crypto = crypto_](std::string_view key) {
             const auto digest = crypto->sha256(as_bytes(key));
             metering::ViewDigest out;
@@ -280,7 +316,14 @@ class Node {
         const auto admin = std::make_shared<app::Admin>(std::move(parts));
         auto subjects = std::make_shared<app::SubjectRights>(
             app::SubjectRights::Parts{catalog_, governance_, subject_keys_, audit_signer_, subject_digest_, log_, ledger_, admin, clock_});
-        return {admin, reports_, [g = governance_] { return g->snapshot(); }, crypto_, audit_, config_.catalog.authored_in, std::move(subjects)};
+        const auto snapshot = [g = governance_] { return g->snapshot(); };
+        accounts_ = app::make_accounts({billing_, snapshot, clock_, config_.node.region});
+        auto periods = std::make_shared<app::Periods>(app::Periods::Parts{billing_, [catalog = catalog_] { return catalog->configuration(); },
+                                                                          crypto_, audit_signer_, clock_, config_.node.region});
+        control::ControlServices out{admin, reports_, snapshot, crypto_, audit_, config_.catalog.authored_in, std::move(subjects)};
+        out.accounts = accounts_;
+        out.periods = std::move(periods);
+        return out;
     }
 
     Result<stream::EdgeServices> edge_services() {
@@ -310,13 +353,20 @@ class Node {
         s.make_digests = [subject = subject_digest_] {
             return stream::IngestDigests{subject, openssl::make_event_digest(), openssl::make_content_digest()};
         };
-        s.usage = [reports = reports_](const app::Snapshot& snapshot, const std::string& party, const std::string& period) -> Result<std::string> {
-            const auto report = reports->report(snapshot, period, "contract,product,day", party);
-            if (!report) return report.error();
-            return app::to_json(*report).dump();
+        s.usage = [reports = reports_, pending = pending_, quotas = quotas_](const app::Snapshot& snapshot, const std::string& party,
+                                                                             const std::string& period) -> Result<std::string> {
+            const auto now = app::usage_now(snapshot, party, *pending, *quotas, [&]() -> Result<nlohmann::json> {
+                const auto report = reports->report(snapshot, period, "contract,product,day", party);
+                if (!report) return report.error();
+                return app::to_json(*report);
+            });
+            if (!now) return now.error();
+            return now->dump();
         };
+        s.exported = [jobs = exports_.jobs](const std::string& id) { return exported_file(*jobs, id); };
         s.audit_export = [audit = audit_](const std::string& after) { return audit->begin_export(after); };
         s.not_ready = [this]() -> std::optional<std::string> {
+            if (journal_->broken()) return "the usage journal could not be written: make room, then start the node anew";
             if (!gate_ || !gate_->open()) return "the node's lease is not held, or the catalog was not read since it is";
             return std::nullopt;
         };
@@ -338,6 +388,10 @@ class Node {
     std::shared_ptr<ports::EventLog> log_;
     std::shared_ptr<journal::Journal> journal_;
     std::unique_ptr<app::UsageFlusher> flusher_;
+    const std::shared_ptr<app::UsagePending> pending_ = std::make_shared<app::UsagePending>();
+    std::shared_ptr<app::Quotas> quotas_;
+    std::shared_ptr<ports::Billing> billing_;
+    std::unique_ptr<app::UsageProgress> progress_;
     std::shared_ptr<ports::Fence> fence_;  // null: a node alone
     std::shared_ptr<ports::Cluster> cluster_;
     std::shared_ptr<const policy::Vocabulary> vocabulary_;
@@ -348,6 +402,8 @@ class Node {
     std::shared_ptr<app::Governance> governance_;
     const std::shared_ptr<app::ShadowCounts> shadow_ = std::make_shared<app::ShadowCounts>();
     std::shared_ptr<app::UsageReports> reports_;
+    std::shared_ptr<ports::Accounts> accounts_;
+    Exports exports_;
     std::vector<ShardThread> shards_;
     std::shared_ptr<stream::Delivery> delivery_;
     std::unique_ptr<control::Control> control_;

@@ -1,6 +1,8 @@
 // The commands that do not serve: migrate, verify, version.
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -11,6 +13,7 @@
 #include "server/app/erasure_certificate.h"
 #include "server/app/tokens.h"
 #include "server/app/verify.h"
+#include "server/app/verify_usage.h"
 #include "server/journal/journal.h"
 #include "server/main/commands.h"
 #include "server/main/composition.h"
@@ -18,6 +21,8 @@
 #include "server/postgres/migrate.h"
 
 namespace licet::commands {
+
+namespace fs = std::filesystem;
 
 int fail(const std::string& what, const Error& error) {
     std::fprintf(stderr, "licet: %s: %s\n", what.c_str(), error.detail.c_str());
@@ -154,6 +159,46 @@ int verify(const VerifyArguments& arguments) {
     }
     if (!arguments.erasure_file.empty()) return verify_erasure(arguments, *crypto);
     return verify_audit(arguments, *crypto);
+}
+
+int verify_usage(const VerifyUsageArguments& arguments) {
+    const auto crypto = openssl::make_crypto();
+    std::string why;
+    const auto key = read_key(arguments.key_file, *crypto, why);
+    if (!key) return cannot_check(why);
+    const auto verifier = openssl::make_verifier(key->key);
+    if (!verifier) return cannot_check("the key is not an Ed25519 key");
+    std::vector<std::string> files;
+    std::error_code error;
+    if (fs::is_directory(arguments.statements, error)) {
+        for (const auto& entry : fs::directory_iterator(arguments.statements, error))
+            if (entry.is_regular_file()) files.push_back(entry.path().string());
+        if (error || files.empty()) return cannot_check("no files in " + arguments.statements);
+        std::sort(files.begin(), files.end());
+    } else {
+        files.push_back(arguments.statements);
+    }
+    app::UsageVerification verification(*crypto, **verifier);
+    for (const auto& name : files) {
+        std::ifstream file(name, std::ios::binary);
+        if (!file) return cannot_check("cannot read " + name);
+        if (const auto added = verification.add(name, file); !added) return fail("usage does not verify", added.error());
+    }
+    const auto done = verification.finish();
+    if (!done) return fail("usage does not verify", done.error());
+    const auto shown = [](std::uint64_t n) { return static_cast<unsigned long long>(n); };
+    std::printf("documents   %llu statements, %llu notes, numbers %llu to %llu\n", shown(done->statements), shown(done->notes), shown(done->first),
+                shown(done->last));
+    std::printf("lines       %llu\nreceipts    %llu\n", shown(done->lines), shown(done->receipts));
+    if (done->complete()) {
+        std::printf("usage verifies\n");
+        return 0;
+    }
+    if (done->missing > 0) std::fprintf(stderr, "licet: %llu numbers between are not here: the chain is not whole\n", shown(done->missing));
+    if (done->without_lines > 0)
+        std::fprintf(stderr, "licet: of %llu documents the lines are not here: their totals are signed, not summed\n", shown(done->without_lines));
+    std::printf("usage verifies as far as it goes\n");
+    return kUnproven;
 }
 
 int version() {

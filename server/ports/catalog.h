@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "metering/price.h"
+#include "server/ports/quota.h"
 
 namespace licet::ports {
 
@@ -69,6 +70,7 @@ struct Contract {
     std::vector<metering::DatedPrice> prices;  // by day; empty: not readable by this build, which rates nothing
     std::optional<LagLimits> lag;
     bool replays_billed = false;  // what is delivered again is billed again
+    QuotaTerms quota;
 };
 
 struct Client {

@@ -4,6 +4,7 @@
 
 #include "base/duration.h"
 #include "server/ports/price_json.h"
+#include "server/ports/quota_json.h"
 
 namespace licet::ports {
 namespace {
@@ -83,6 +84,7 @@ json to_json(const Contract& c) {
              {"validUntil", time_or_null(c.valid_until)},
              {"delivery", delivery_json(c)}};
     put_price_terms({c.prices, c.replays_billed}, out);
+    add_quota_json(c.quota, out);
     return out;
 }
 
@@ -139,6 +141,7 @@ Contract contract_from(const std::string& name, const json& body) {
         c.replays_billed = terms->replays_billed;
     }
     c.lag = lag_of(body);
+    c.quota = quota_terms_from(body);
     return c;
 }
 

@@ -301,7 +301,7 @@ def an_expectation_is_met_when_the_head_is_good(context):
 def get_targets():
     """Every GET of the API, filled in, with who may."""
     clients = {"admin": "admin", "auditor": "auditor", "finance": "finance", "dpo": "dpo", "policy": "policy-desk", "producer": "newsroom-desk"}
-    values = {"product": PRODUCT, "name": "newsroom", "part": "1", "epoch": "1", "version": "1"}
+    values = {"product": PRODUCT, "name": "newsroom", "part": "1", "epoch": "1", "version": "1", "number": "1"}
     queries = {"/v1/admin/explain": f"?product={PRODUCT}&contract=berlin-lab&offset=0", "/v1/finance/usage": "?period=2026-03", "/v1/usage": "?period=2026-03",
                "/v1/admin/audit/proof": "?entry=1", EVENTS: "?limit=3"}
     names = {"/v1/admin/regions/{name}": "eu", "/v1/admin/parties/{name}": "berlin-lab", "/v1/admin/contracts/{name}": "berlin-lab", "/v1/admin/clients/{name}": "berlin-lab"}

@@ -27,6 +27,10 @@ RULES = [
     ("POST", "/v1/admin/consents/query", {k: CONSENT[k] for k in ("subject", "controller")}, {"admin", "dpo"}),
     ("GET", "/v1/finance/usage?period=2026-01&format=json", None, {"finance"}),
     ("GET", "/v1/admin/audit", None, {"auditor"}),
+    ("GET", "/v1/finance/periods", None, {"finance", "auditor"}),
+    ("GET", "/v1/finance/statements", None, {"finance", "auditor"}),
+    ("GET", "/v1/statements", None, set(WHO)),
+    ("GET", "/v1/statements/key", None, set(WHO)),
 ]
 
 

@@ -18,20 +18,22 @@ ARROWS = {
     "metering": CORE,
     "server/ports": CORE + ["event", "policy", "metering"],
     "server/app": CORE + ["event", "policy", "metering", "server/ports"],
+    "server/exports": CORE + ["metering", "server/ports"],
+    "server/xlsx": CORE + ["server/ports"],
     "server/spdlog": CORE + ["server/ports"],
     "server/prometheus": CORE + ["server/ports"],
     "server/openssl": CORE + ["event", "policy", "server/ports"],
     "server/rocksdb": CORE + ["event", "server/ports"],
     "server/journal": CORE + ["metering", "server/ports"],
     "server/postgres": CORE + ["event", "policy", "metering", "server/ports"],
-    "server/redis": CORE + ["server/ports"],
+    "server/redis": CORE + ["metering", "server/ports"],
     "server/config": CORE,
     "server/stream": CORE + ["event", "policy", "metering", "server/ports", "server/app"],
     "server/stream/ingest": CORE + ["event", "policy", "server/ports", "server/app"],
     "server/stream/delivery": CORE + ["event", "policy", "metering", "server/ports", "server/app", "server/stream"],
     "server/stream/edge": CORE + ["event", "policy", "metering", "server/ports", "server/app", "server/stream", "server/stream/ingest",
                                   "server/stream/delivery"],
-    "server/control": CORE + ["event", "policy", "metering", "server/ports", "server/app"],
+    "server/control": CORE + ["event", "policy", "metering", "server/ports", "server/app", "server/exports"],
     "server/main": ["*"],
 }
 
@@ -52,6 +54,7 @@ LIBRARIES = {
     r"re2/": ["policy"],
     r"toml\+\+/": ["server/config"],
     r"CLI/": ["server/main"],
+    r"xlsxwriter": ["server/xlsx"],
 }
 # What the pure core may not touch at all, beside the libraries above.
 IMPURE = re.compile(r"^(unistd\.h|fcntl\.h|sys/|netinet/|fstream|filesystem|thread|iostream|random|cstdio)$|^(sys/|netinet/)")

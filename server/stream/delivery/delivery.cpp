@@ -26,8 +26,12 @@ class AllShards final : public Delivery {
         for (auto* io : shards) {
             shards_.push_back(std::make_unique<Shard>(*io, services_, meters_, readers_, gate_, snapshot, [this] { wake_all(); }));
         }
+        if (services_.quotas) services_.quotas->on_grant([this] { wake_all(); });
     }
-    ~AllShards() override { readers_.stop(); }
+    ~AllShards() override {
+        if (services_.quotas) services_.quotas->on_grant({});
+        readers_.stop();
+    }
 
     void serve(std::size_t shard, ReadRequest request, std::unique_ptr<Transport> connection, Handback handback) override {
         shards_[shard]->serve(std::move(request), std::move(connection), std::move(handback));
@@ -62,6 +66,15 @@ class AllShards final : public Delivery {
             if (done) done();
         });
         for (auto& shard : shards_) shard->post([&shard, all, over_ms] { shard->drain(over_ms, all); });
+    }
+
+    void tick(std::function<void()> done) override {
+        const auto all = after_all(shards_.size(), std::move(done));
+        for (auto& shard : shards_)
+            shard->post([&shard, all] {
+                shard->tick();
+                all();
+            });
     }
 
     void consents_end_at(UtcMillis at) override { gate_.limit(at.value == 0 ? WriteGate::kNever : at.value); }

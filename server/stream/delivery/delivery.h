@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/app/data_plane.h"
+#include "server/app/quotas.h"
 #include "server/app/subject_keys.h"
 #include "server/ports/cluster.h"
 #include "server/ports/crypto.h"
@@ -79,8 +80,9 @@ struct DeliveryServices {
     std::function<metering::ViewDigest(std::string_view)> view_digest;
     std::shared_ptr<const ports::Lease> lease;  // the node's; null: always held
     std::shared_ptr<app::ShadowCounts> shadow;  // null: shadow policies are not decided
+    std::shared_ptr<app::Quotas> quotas;        // null: contracts have no limits
     int log_reader_threads = 2;
-    int tick_ms = 1000;  // how often a shard looks at what nothing tells it of: whose time is up, who fell behind
+    int tick_ms = 1000;  // how often a shard ticks by itself
 };
 
 class Delivery : public app::DataPlane {
@@ -102,6 +104,9 @@ class Delivery : public app::DataPlane {
     // Takes no more requests and ends all streams, evenly over the time given: at a frame boundary with the reconnect hint (WebSocket 1012, SSE
     // comment and `retry:`), or at once where the peer does not read. Journals what was delivered, then calls `done`.
     virtual void drain(std::function<void()> done, int over_ms = 0) = 0;
+
+    // Every shard looks at what nothing tells it of (whose time is up, who fell behind), as it does every `tick_ms`; then `done`.
+    virtual void tick(std::function<void()> done) = 0;
 
     // False: a node that must not deliver (lease lost, catalog not read under it) begins no further write when this returns, until true. `done`: when
     // none that was begun is under way.

@@ -31,8 +31,9 @@ enum class CloseCode : std::uint16_t {
     try_again_later = 1013,  // this node may not deliver at the moment
     token_expired = 4401,
     token_revoked = 4403,
-    lagging = 4408,      // behind the head for longer than subscriber_lag_max_ms
-    cursor_gone = 4410,  // what comes next is no longer kept
+    lagging = 4408,          // behind the head for longer than subscriber_lag_max_ms
+    cursor_gone = 4410,      // what comes next is no longer kept
+    quota_exhausted = 4429,  // a hard quota of the contract is used up
 };
 // `reason`, "; retry=" and "; cursor=" (0 and empty: left out) are UTF-8; cut to 123 bytes at a character's end.
 void append_websocket_close(CloseCode code, std::string_view reason, std::string_view cursor, int retry_ms, std::string& out);

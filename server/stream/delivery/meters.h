@@ -2,6 +2,7 @@
 // a meter is first needed. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,6 +21,7 @@ struct Meter {
     metering::ContractMeter meter;
     metering::IntervalSet suspense;  // what an ended start of a node left undecided
     metering::IntervalSet acked;     // what the partner said it received
+    Offset cursor = 0;               // the furthest it acknowledged or came back with, as far as this start of the node knows
 };
 using SharedMeter = std::shared_ptr<Guarded<Meter>>;
 
@@ -35,9 +37,14 @@ class Meters {
     // For a node that stops in order, when nothing is sent any more: what was intended and not delivered, as records for the journal.
     [[nodiscard]] std::vector<ports::UsageRecord> abandon(UtcMillis now);
 
+    // The journal took a record and could not keep it: it accepts none until the node starts anew. From any thread, for all shards.
+    void journal_broke() noexcept { journal_broken_.store(true, std::memory_order_relaxed); }
+    [[nodiscard]] bool journal_broken() const noexcept { return journal_broken_.load(std::memory_order_relaxed); }
+
   private:
     const Load load_;
     Guarded<std::map<ports::UsageOf, SharedMeter>> meters_;
+    std::atomic<bool> journal_broken_{false};
 };
 
 }  // namespace licet::stream

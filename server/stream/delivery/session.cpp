@@ -11,6 +11,13 @@ namespace {
 constexpr std::size_t kWriteTurnBytes = 1024 * 1024;  // then others have their turn
 constexpr std::int64_t kMsNs = 1'000'000;
 
+template <class Work>
+struct AtTheEnd {
+    explicit AtTheEnd(Work what) : work(std::move(what)) {}
+    ~AtTheEnd() { work(); }
+    Work work;
+};
+
 }  // namespace
 
 Session::Session(Shard& shard, ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback)
@@ -71,6 +78,7 @@ std::optional<Session::Reach> Session::reach() {
         shard_.awaits_intent(shared_from_this());
         return std::nullopt;
     }
+    if (allowance_ && !allowed(limit)) return std::nullopt;
     // Of a page nothing is out yet: it can still be gathered anew.
     if (at_ == 0 && pull() && t.fresh_until(0, t.end(), now.value) < t.end()) {
         decide_again();
@@ -91,6 +99,9 @@ std::optional<Session::Reach> Session::reach() {
 // As much as the meter allows and the socket takes; then waits for whoever holds it back: socket, intent, or new events.
 void Session::write() {
     if (ended_ || blocked_) return;
+    const AtTheEnd on_return([this] {
+        if (allowance_) leave_unbegun();
+    });
     write_control();
     if (ended_ || blocked_ || leaving_) return;
     const std::uint64_t turn_start = at_;
@@ -147,9 +158,22 @@ void Session::wrote(std::uint64_t from) {
         // A tape shared with others may have, in between, what was withheld from this one when it passed there.
         for (const auto& range : fresh)
             shard_.delivered(usage_of(), range.from, range.to, t.totals(std::max(range.from, done.first), range.to), view_->digest());
+        if (metered_ < replay_until_) note_replayed(done, fresh);
         metered_ = next_ = done.last + 1;
+        if (allowance_) allowance_->wrote(metered_, fresh);
     }
     if (at_ == t.end()) next_ = std::max(next_, t.head());
+}
+
+// What of a write was billed before, up to where delivering again is a replay.
+void Session::note_replayed(const Tape::Completed& done, const std::vector<metering::OffsetRange>& fresh) {
+    metering::IntervalSet again;
+    again.add(metered_, std::min(done.last + 1, replay_until_));
+    for (const auto& range : fresh) again.remove(range.from, range.to);
+    for (const auto& [from, to] : again.all()) {
+        const auto totals = tape().totals(std::max(from, done.first), to);
+        if (totals.events > 0) shard_.replayed(usage_of(), from, to, totals, view_->digest());
+    }
 }
 
 void Session::next() {

@@ -13,6 +13,7 @@
 
 #include "base/limits.h"
 #include "base/timer_wheel.h"
+#include "server/stream/delivery/allowance.h"
 #include "server/stream/delivery/conflation.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/frames.h"
@@ -61,6 +62,10 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     // All that was encoded is void. False as above.
     bool on_new_generation(std::shared_ptr<View> view);
 
+    // The contract may have other limits than before.
+    void limits_changed();
+    void drop_allowance();
+
     [[nodiscard]] const ReadRequest& request() const noexcept { return request_; }
     [[nodiscard]] const std::shared_ptr<View>& view() const noexcept { return view_; }
     [[nodiscard]] bool on_live() const noexcept { return live_; }
@@ -78,6 +83,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     void place();
     void load_meter();
     void metered();
+    [[nodiscard]] Offset replays_until() const;
     void settle_suspense(Offset received, std::function<void()> then);
     [[nodiscard]] View::Counted count_received(const ports::LogBatch& batch, Offset from, Offset to);
     void open_stream();
@@ -95,11 +101,22 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     [[nodiscard]] std::uint64_t writable_until(const Tape& t, Offset due);
     void wait_for_room();
     void wrote(std::uint64_t from);  // accounts for bytes [from, at_)
-    void next();                     // the tape is written: live tape, log, or wait
+    void note_replayed(const Tape::Completed& done, const std::vector<metering::OffsetRange>& fresh);
+    void next();  // the tape is written: live tape, log, or wait
+
+    // Quotas and rates of the contract; `allowance_` is null without.
+    [[nodiscard]] bool awaits_allowance();
+    [[nodiscard]] bool allowed(std::uint64_t& limit);
+    void leave_unbegun();
+    void tell_quotas();
+    [[nodiscard]] bool page_allowed();
+    void cut_page(std::uint64_t end);
+    [[nodiscard]] Error quota_error() const;
 
     // Catching up.
     void catch_up();
     [[nodiscard]] bool shares() const noexcept;
+    [[nodiscard]] bool join_live();
     void share_some();
     void read_shared();
     void stretch_read(Offset from, const Result<std::shared_ptr<const Stretch>>& read);
@@ -154,6 +171,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     std::size_t place_in_view_ = 0;  // in its roster
     StreamEpoch stream_epoch_;
     SharedMeter meter_;
+    std::unique_ptr<Allowance> allowance_;
 
     std::unique_ptr<Tape> own_;
     std::shared_ptr<const Slice> slice_;  // it stands on, in place of its own, and the piece of the log it comes from
@@ -162,6 +180,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     std::uint64_t at_ = 0;                     // byte position on tape()
     Offset next_ = 0;                          // first offset not accounted for: all below was written or withheld
     Offset metered_ = 0;                       // where the next delivered range starts
+    Offset replay_until_ = 0;                  // what was billed before and lies below is paid again; 0: nothing is
     Offset sendable_from_ = 0, sendable_ = 0;  // what the meter allowed when last asked
 
     // What was read of the log and is not all decided; with `conflated_`, a pass of its latest events.
@@ -198,6 +217,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     std::size_t page_events_ = 0;
     int page_reads_ = 0;
     std::int64_t page_deadline_ns_ = 0, page_write_deadline_ns_ = 0;  // of waiting for events, of being taken
+    std::int64_t page_short_since_ns_ = 0;                            // since when the contract lets less through than there is; 0: it does not
     bool page_waiting_ = false, page_done_ = false, page_timer_ = false;
 };
 

@@ -25,6 +25,8 @@ Errc error_of(CloseCode code) {
             return Errc::draining;
         case CloseCode::try_again_later:
             return Errc::unavailable;
+        case CloseCode::quota_exhausted:
+            return Errc::quota_exhausted;
         default:
             return Errc::internal;
     }
@@ -75,6 +77,7 @@ void Session::on_message(const WebsocketReader::Message& message) {
     if (!ack.is_object() || ack.size() != 1 || !ack.contains("ack") || !ack["ack"].is_string()) return refuse_message();
     const auto cursor = open_cursor(shard_.siv(), ack["ack"].get_ref<const std::string&>());
     if (!cursor || cursor->product != request_.product || cursor->stream_epoch != stream_epoch_ || cursor->next > next_) return refuse_message();
+    shard_.acked(usage_of(), meter_, std::min(first_, cursor->next), cursor->next);
     if (cursor->next > first_ || cursor->next <= acked_) return;
     acked_ = cursor->next;
     settle_acked();
@@ -139,6 +142,7 @@ void Session::tick(std::int64_t now_ns) {
     }
     if (request_.until.value != 0 && !reading_ && own_ && at_ == own_->end()) next();
     look_at_lag();
+    if (!ended_ && allowance_) tell_quotas();  // others draw on it, too
     if (!ended_ && blocked_) give_way(now_ns);
     // A link that broke says nothing: the kernel finds out by what it cannot deliver, and this by what nobody answers.
     // While the kernel has bytes the peer has not taken, the answer cannot come, and the kernel itself counts (TCP_USER_TIMEOUT).
@@ -157,7 +161,7 @@ void Session::tick(std::int64_t now_ns) {
 // Who stands at the head of the live tape waits for an event or a heartbeat, and nothing else.
 std::int64_t Session::rests_until(std::int64_t now_ns) const noexcept {
     const std::int64_t soon = now_ns + 1000 * kMsNs;
-    if (!live_ || blocked_ || behind_since_ns_ != 0 || ending_ || leaving_ || !control_.empty()) return soon;
+    if (!live_ || blocked_ || allowance_ || behind_since_ns_ != 0 || ending_ || leaving_ || !control_.empty()) return soon;
     const std::int64_t heartbeat = wrote_ns_ + limits::heartbeat_interval_ms * kMsNs;
     return std::max(soon, pinged_ns_ == 0 ? heartbeat : std::min(heartbeat, pinged_ns_ + limits::pong_timeout_ms * kMsNs));
 }

@@ -57,6 +57,7 @@ void Session::place() {
 }
 
 void Session::load_meter() {
+    if (awaits_allowance()) return;
     meter_ = shard_.meters().known(usage_of());
     if (meter_) return metered();
     auto load = [self = shared_from_this()] {
@@ -72,18 +73,33 @@ void Session::load_meter() {
 }
 
 void Session::metered() {
-    if (request_.start != StartAt::cursor) return open_stream();
-    settle_suspense(next_, [self = shared_from_this()] { self->open_stream(); });
+    if (shard_.replays_billed(request_.contract)) replay_until_ = replays_until();
+    if (allowance_) allowance_->paid_below(replay_until_);
+    const Offset received = request_.start == StartAt::cursor ? next_ : 0;
+    if (received > 0) shard_.acked(usage_of(), meter_, received, received);
+    settle_suspense(received, [self = shared_from_this()] { self->open_stream(); });
+}
+
+// Sent again is not yet a replay: what was on its way when a connection broke, or goes to two of a contract's streams, costs nothing; and a cursor
+// does not say which of them it is of. It is one where the partner asks for the past.
+Offset Session::replays_until() const {
+    const bool past = request_.start == StartAt::earliest || request_.start == StartAt::since;
+    return past ? shard_.services().log->bounds({request_.product, {0}}).end : 0;
 }
 
 // A start of this node that ended by a crash left open what it had delivered. The subscriber's cursor says what it received: everything this contract
-// was entitled to below it. That part is counted now and billed; what lies above is delivered again. Then `then`; without it the stream ends.
+// was entitled to below it; so does what its streams acknowledged before. That part is counted now and billed; what lies above is delivered again.
+// Then `then`; without it the stream ends.
 void Session::settle_suspense(Offset received, std::function<void()> then) {
     const Offset kept = shard_.services().log->bounds({request_.product, {0}}).begin;  // what the log dropped can no longer be counted
     std::vector<metering::OffsetRange> pieces;
     meter_->with([&](Meter& m) {
+        if (m.suspense.ranges() == 0) return;
+        auto sure = m.acked;
+        sure.add(0, received);
         for (const auto& [from, to] : m.suspense.all())
-            if (from < received && to > kept) pieces.push_back({std::max(from, kept), std::min(to, received)});
+            for (const auto& [begin, end] : sure.all())
+                if (const auto at = std::max({from, begin, kept}); at < std::min(to, end)) pieces.push_back({at, std::min(to, end)});
         for (const auto& piece : pieces) m.suspense.remove(piece.from, piece.to);
     });
     if (pieces.empty()) return then();
@@ -106,11 +122,15 @@ void Session::settle_suspense(Offset received, std::function<void()> then) {
             const Offset to = std::min((*batch)->next, piece.to);
             std::vector<metering::OffsetRange> fresh;
             self->meter_->with([&](Meter& m) { m.meter.delivered(piece.from, to, fresh); });
+            Tape::Totals all;
             for (const auto& range : fresh) {
                 const auto counted = self->count_received(**batch, range.from, range.to);
                 self->shard_.delivered(self->usage_of(), range.from, range.to, {counted.events, counted.billed}, self->view_->digest());
+                all.events += counted.events;
+                all.billed += counted.billed;
             }
             put_back(to);
+            if (self->allowance_) self->allowance_->purse().add(all.events, all.billed);
             self->settle_suspense(received, std::move(then));
         });
     };
@@ -134,6 +154,11 @@ View::Counted Session::count_received(const ports::LogBatch& batch, Offset from,
 }
 
 void Session::open_stream() {
+    if (allowance_) {
+        const auto now = shard_.services().clock->utc_now();
+        if (allowance_->purse().exhausted(now)) return refuse(quota_error());
+        if (!pull()) request_.extra_headers += allowance_->purse().headers(now);
+    }
     first_ = metered_ = next_;
     own_ = std::make_unique<Tape>(next_);
     started_ = true;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/usage_limits.h"
 #include "server/ports/log.h"
 
 namespace licet::stream {
@@ -16,6 +17,7 @@ constexpr std::string_view kNotHere = "the product is served from another region
 
 constexpr std::int64_t kFlushTurnNs = 500'000;
 constexpr std::int64_t kSecondNs = 1'000'000'000, kMsNs = 1'000'000;
+constexpr std::int64_t kMinuteMs = 60'000;
 constexpr int kDrainStepMs = 20;
 constexpr int kRetrySpreadLeastMs = 4'000;
 
@@ -69,6 +71,7 @@ void Shard::tick() {
     retry_journal();
     release();
     note_ends(ns);
+    if (const auto since = now.value - acks_flushed_.value; since >= limits::acked_record_interval_ms || since < 0) flush_acked();
     wake();  // whoever was to make the intent durable may have left
     // Seldom, and then it concerns everyone: the node may not deliver, or may again; the clock was set back, and a contract's beginning lies ahead
     // again.
@@ -109,6 +112,11 @@ std::int64_t Shard::age_ms(ports::LogPosition position, Offset offset) const {
 const ports::LagLimits* Shard::lag_limits(ContractNo no) const {
     const auto* contract = snapshot_->contract(no);
     return contract == nullptr || !contract->lag ? nullptr : &*contract->lag;
+}
+
+std::shared_ptr<app::QuotaPurse> Shard::purse(ContractNo no) const {
+    const auto* contract = services_.quotas ? snapshot_->contract(no) : nullptr;
+    return contract == nullptr ? nullptr : services_.quotas->purse(*contract);
 }
 
 void Shard::later(const void* of, std::function<void()> work) {
@@ -196,6 +204,8 @@ void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, De
     CloseCode code{};
     std::string_view reason;
     if (draining_) return handback(std::move(connection), Error{Errc::draining, "this node is going away: connect again", {}});
+    if (journal_refused_ || meters_.journal_broken())
+        return handback(std::move(connection), Error{Errc::journal_full, "what is delivered cannot be noted at the moment", {}});
     if (!delivering()) return handback(std::move(connection), Error{Errc::unavailable, "this node may not deliver at the moment", {}});
     // The request was authorised under a snapshot that may have been replaced since.
     if (!still_allowed(request, code, reason))
@@ -212,6 +222,7 @@ void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, De
 void Shard::forget(const std::shared_ptr<Session>& session) {
     awaiting_intent_.erase(session);
     session->cancel();
+    session->drop_allowance();
     endings_.erase({session->ends_at().value, session.get()});
     if (sessions_.erase(session) == 0) return;
     sessions_gauge_->add(-1);
@@ -292,9 +303,9 @@ void Shard::release() {
 void Shard::journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter) {
     ports::UsageRecord record{ports::UsageKind::intent,  of.contract, of.product, of.partition, of.stream_epoch, range.from, range.to, 0, 0,
                               services_.clock->utc_now()};
-    auto durable = [this, meter, range, wake = wake_all_shards_](const Status& status) {
+    auto durable = [meter, range, kept = whether_kept(), wake = wake_all_shards_](const Status& status) {
         meter->with([&](Meter& m) { status.ok() ? m.meter.intent_durable(range) : m.meter.intent_failed(range); });
-        if (!status) post([this] { journal_refused(); });
+        kept(status);
         wake();
     };
     if (services_.journal->append({record}, durable)) return;
@@ -308,9 +319,18 @@ void Shard::journal_refused() {
     journal_refused_ = true;
 }
 
+// On the journal's thread.
+ports::UsageJournal::Durable Shard::whether_kept() {
+    return [this](const Status& status) {
+        if (status.ok()) return;
+        meters_.journal_broke();
+        post([this] { journal_refused(); });
+    };
+}
+
 // What was delivered is noted before anything more is; then whoever waits asks for an intent again.
 void Shard::retry_journal() {
-    if (!journal_refused_) return;
+    if (!journal_refused_ || meters_.journal_broken()) return;
     journal_refused_ = false;
     flush_delivered();
     if (journal_refused_) return;
@@ -318,15 +338,24 @@ void Shard::retry_journal() {
     all_have_news();
 }
 
-void Shard::delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view) {
+bool Shard::replays_billed(ContractNo no) const {
+    const auto* contract = snapshot_->contract(no);
+    return contract != nullptr && contract->replays_billed;
+}
+
+void Shard::note(ports::UsageKind kind, const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view) {
     auto& records = pending_[of];
-    if (!records.empty() && records.back().to == from && records.back().view == view) {
+    const UtcMillis now = services_.clock->utc_now();
+    // Months end and minutes are counted by the time of a record: none is of two.
+    const auto goes_on = [&](const ports::UsageRecord& last) {
+        return last.to == from && last.kind == kind && last.view == view && last.at.value / kMinuteMs == now.value / kMinuteMs;
+    };
+    if (!records.empty() && goes_on(records.back())) {
         records.back().to = to;
         records.back().events += totals.events;
         records.back().bytes += totals.billed;
     } else {
-        records.push_back({ports::UsageKind::delivered, of.contract, of.product, of.partition, of.stream_epoch, from, to, totals.events,
-                           totals.billed, services_.clock->utc_now(), view});
+        records.push_back({kind, of.contract, of.product, of.partition, of.stream_epoch, from, to, totals.events, totals.billed, now, view});
     }
     if (journal_timer_set_) return;
     journal_timer_set_ = true;
@@ -339,10 +368,41 @@ void Shard::flush_delivered() {
     std::vector<ports::UsageRecord> all;
     for (auto& [of, records] : pending_) all.insert(all.end(), records.begin(), records.end());
     if (all.empty()) return;
-    if (!services_.journal->append(std::move(all), {})) return journal_refused();  // kept: the next attempt brings them again
+    if (!services_.journal->append(std::move(all), whether_kept())) return journal_refused();  // kept: the next attempt brings them again
     // Who was delivered to will be again: their places stay until they are not used.
     std::erase_if(pending_, [](const auto& one) { return one.second.empty(); });
     for (auto& [of, records] : pending_) records.clear();
+}
+
+void Shard::acked(const ports::UsageOf& of, const SharedMeter& meter, Offset from, Offset to) {
+    const bool news = meter->with([&](Meter& m) {
+        if (from == to ? m.cursor >= to : m.acked.covered_until(from) >= to) return false;
+        m.acked.add(from, to);
+        m.cursor = std::max(m.cursor, to);
+        return true;
+    });
+    if (!news) return;
+    auto& acks = pending_acks_[of];
+    acks.ranges.add(from, to);
+    if (from == to) acks.cursor = std::max(acks.cursor, to);
+}
+
+// Behind what was delivered: an ack says nothing of what the journal does not hold.
+void Shard::flush_acked() {
+    acks_flushed_ = services_.clock->utc_now();
+    if (pending_acks_.empty()) return;
+    flush_delivered();
+    if (journal_refused_) return;
+    std::vector<ports::UsageRecord> all;
+    for (const auto& [of, acks] : pending_acks_) {
+        const auto note = [&](Offset from, Offset to) {
+            all.push_back({ports::UsageKind::acked, of.contract, of.product, of.partition, of.stream_epoch, from, to, 0, 0, acks_flushed_});
+        };
+        for (const auto& [from, to] : acks.ranges.all()) note(from, to);
+        if (acks.cursor > 0) note(acks.cursor, acks.cursor);
+    }
+    if (!services_.journal->append(std::move(all), whether_kept())) return journal_refused();
+    pending_acks_.clear();
 }
 
 bool Shard::in_force(ContractNo no, UtcMillis now) const {
@@ -418,6 +478,7 @@ void Shard::apply_generation(bool consents) {
         }
         set_ending(session);
         if (session->ended() || !session->view()) continue;
+        session->limits_changed();
         const auto rights = snapshot_->rights(session->request().contract, session->request().product);
         if (!rights) {
             session->end(CloseCode::policy_violation, "the contract gives no rights to this product any more");
@@ -476,6 +537,7 @@ void Shard::drain_some() {
 
 void Shard::drained() {
     flush_delivered();
+    flush_acked();
     tick_timer_.cancel();
     ending_timer_.cancel();
     journal_timer_.cancel();

@@ -37,6 +37,7 @@ class Shard {
     void release();                      // the gate may have opened for who was held back by it
     void drain(int over_ms, std::function<void()> done);
     void wake();  // an intent became durable somewhere
+    void tick();
 
     // For sessions.
     template <class Work>
@@ -58,7 +59,7 @@ class Shard {
     [[nodiscard]] Readers& readers() noexcept { return readers_; }
     // On a reader's thread: a piece of the log, and here the keys of what is encrypted in it. Errors: as the log's; unavailable when keys are not.
     [[nodiscard]] Result<std::shared_ptr<const ports::LogBatch>> read(ports::LogPosition position, Offset from, std::size_t most_bytes) const;
-    [[nodiscard]] bool delivering() const noexcept { return gate_.open(opened_) && !journal_refused_; }
+    [[nodiscard]] bool delivering() const noexcept { return gate_.open(opened_) && !journal_refused_ && !meters_.journal_broken(); }
     // Before each write of events. Who is told no is called again when it may be yes.
     [[nodiscard]] bool may_write(UtcMillis now) noexcept {
         if (gate_.consents_hold(now) && delivering()) return true;
@@ -81,10 +82,22 @@ class Shard {
     [[nodiscard]] UtcMillis ends_at(const ReadRequest& request) const;
     // What a contract says about streams that fall behind; null: nothing.
     [[nodiscard]] const ports::LagLimits* lag_limits(ContractNo contract) const;
+    // What the contract may still be delivered; null: it has no limits.
+    [[nodiscard]] std::shared_ptr<app::QuotaPurse> purse(ContractNo contract) const;
     // How long ago the event at an offset was accepted, at least; to about a second.
     [[nodiscard]] std::int64_t age_ms(ports::LogPosition position, Offset offset) const;
     // Journals delivered ranges, merged for limits::delivered_record_interval_ms.
-    void delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view);
+    void delivered(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view) {
+        note(ports::UsageKind::delivered, of, from, to, totals, view);
+    }
+    // The same of what was billed before, of a contract that pays for replays.
+    void replayed(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view) {
+        note(ports::UsageKind::replayed, of, from, to, totals, view);
+    }
+    [[nodiscard]] bool replays_billed(ContractNo contract) const;
+    // Journals what a partner said it received, within limits::acked_record_interval_ms, and only what is new: a stretch of its stream, or (from ==
+    // to) a cursor it came back with, which says nothing of where its stream had begun.
+    void acked(const ports::UsageOf& of, const SharedMeter& meter, Offset from, Offset to);
     void journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter);
     ports::Counter& bytes_written() noexcept { return *bytes_written_; }
 
@@ -92,9 +105,10 @@ class Shard {
     void has_news(const std::shared_ptr<View>& view);
     void all_have_news();
     void flush();
+    void note(ports::UsageKind kind, const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view);
     void flush_delivered();
+    void flush_acked();
     void start_ticking();
-    void tick();
     void look_at(const std::shared_ptr<Session>& session, std::int64_t now_ns);
     void drain_some();
     void drained();
@@ -103,6 +117,7 @@ class Shard {
     void run_later();
     void set_ending(const std::shared_ptr<Session>& session);
     void journal_refused();
+    [[nodiscard]] ports::UsageJournal::Durable whether_kept();
     void retry_journal();
     [[nodiscard]] bool served_here(ProductNo product) const;
     [[nodiscard]] bool in_force(ContractNo contract, UtcMillis now) const;
@@ -143,6 +158,12 @@ class Shard {
     bool later_posted_ = false;
     std::map<ports::LogPosition, std::deque<std::pair<Offset, std::int64_t>>> ends_;  // of the log, as of each tick that found it moved
     std::map<ports::UsageOf, std::vector<ports::UsageRecord>> pending_;
+    struct Acks {
+        metering::IntervalSet ranges;
+        Offset cursor = 0;  // 0: none
+    };
+    std::map<ports::UsageOf, Acks> pending_acks_;
+    UtcMillis acks_flushed_{};
     boost::asio::steady_timer journal_timer_, tick_timer_, ending_timer_, drain_timer_;
     bool journal_timer_set_ = false;
     ports::Counter* bytes_written_;

@@ -82,6 +82,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     [[nodiscard]] std::optional<Error> foreign_page(bool websocket) const;
     Task<bool> usage();
     Task<bool> audit_export(std::string_view role);
+    Task<bool> export_content(const std::string& id, std::string_view role);
     Task<bool> forward();
     Task<bool> import_consents(const std::string& name);
     [[nodiscard]] Task<Response> ask(std::string method, std::string target, std::string body);

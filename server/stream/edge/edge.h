@@ -42,6 +42,12 @@ struct EdgeOptions {
     Origins origins;
 };
 
+struct ExportedFile {
+    std::uint64_t bytes = 0;
+    std::string content_type, file_name, etag;
+    std::function<Result<std::string>(std::uint64_t from, std::size_t most)> read;  // fewer only at the end
+};
+
 struct EdgeServices {
     std::function<std::shared_ptr<const app::Snapshot>()> snapshot;
     std::shared_ptr<const app::Tokens> tokens;
@@ -60,6 +66,8 @@ struct EdgeServices {
     std::function<Result<std::string>(const app::Snapshot&, const std::string& party, const std::string& period)> usage;
     // Begins an export of the audit log. Blocks, as its pieces do.
     std::function<Result<std::shared_ptr<app::AuditExport>>(const std::string& after)> audit_export;
+    // A finished export, to be sent in pieces. Blocks, as reading does. Null: not served here.
+    std::function<Result<ExportedFile>(const std::string& id)> exported;
     std::function<std::optional<std::string>()> not_ready;  // a reason, or ready
 };
 

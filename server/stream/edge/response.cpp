@@ -22,6 +22,7 @@ Response problem(const Error& error, std::string_view request_id, const json& me
     if (!error.pointer.empty()) body["pointer"] = error.pointer;
     if (!request_id.empty()) body["instance"] = request_id;
     if (members.is_object()) body.update(members);
+    if (!error.members.empty()) body.update(json::parse(error.members));
     Response out{entry.http_status,
                  "application/problem+json",
                  body.dump(-1, ' ', false, json::error_handler_t::replace),
@@ -36,6 +37,10 @@ Response problem(const Error& error, std::string_view request_id, const json& me
         out.headers.emplace_back("Sec-WebSocket-Version", "13");
     }
     // Those a restart sends away do not all come back in the same second.
+    if (error.code == Errc::quota_exhausted && body.contains("retryAfter")) {
+        out.headers.emplace_back("Retry-After", std::to_string(body["retryAfter"].get<std::int64_t>()));
+        return out;
+    }
     const auto wait_s = error.code == Errc::draining ? 1 + std::hash<std::string_view>{}(request_id) % limits::draining_retry_spread_s : 1;
     if (entry.http_status == 503 || entry.http_status == 429) out.headers.emplace_back("Retry-After", std::to_string(wait_s));
     return out;

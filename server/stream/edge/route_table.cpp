@@ -40,7 +40,8 @@ EdgeMatch match_edge(std::string_view method, std::span<const std::string> segme
 
 bool for_control(std::span<const std::string> segments) {
     return segments.size() >= 2 && segments[0] == "v1" &&
-           (segments[1] == "admin" || segments[1] == "finance" || segments[1] == "me" || segments[1] == "openapi.json");
+           (segments[1] == "admin" || segments[1] == "finance" || segments[1] == "me" || segments[1] == "statements" ||
+            segments[1] == "openapi.json");
 }
 
 }  // namespace licet::stream

@@ -10,7 +10,7 @@
 
 namespace licet::stream {
 
-enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage, audit_export, import_consents, ticket };
+enum class EdgeUse : std::uint8_t { token, publish, subscribe, endpoints, usage, audit_export, import_consents, ticket, export_content };
 
 struct EdgeRoute {
     std::string_view method;
@@ -29,6 +29,7 @@ inline constexpr std::array kEdgeRoutes{
     EdgeRoute{"POST", "/v1/products/{product}/tickets", EdgeUse::ticket, {}, false, true},
     EdgeRoute{"GET", "/v1/usage", EdgeUse::usage, {}, false, true},
     EdgeRoute{"GET", "/v1/admin/audit/export", EdgeUse::audit_export, "auditor"},
+    EdgeRoute{"GET", "/v1/finance/exports/{name}/content", EdgeUse::export_content, "finance"},
     EdgeRoute{"PUT", "/v1/admin/consents/imports/{name}", EdgeUse::import_consents, {}, true},
 };
 

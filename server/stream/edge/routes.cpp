@@ -105,6 +105,8 @@ Task<bool> Connection::dispatch() {
                 co_return co_await usage();
             case EdgeUse::audit_export:
                 co_return co_await audit_export(found.route->role);
+            case EdgeUse::export_content:
+                co_return co_await export_content(found.product, found.route->role);
             case EdgeUse::import_consents:
                 co_return co_await import_consents(found.product);
         }

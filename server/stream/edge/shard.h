@@ -43,6 +43,7 @@ struct EdgeShard {
     std::shared_ptr<std::atomic<std::size_t>> places =
         std::make_shared<std::atomic<std::size_t>>(0);                              // connections there are, those delivery has included
     std::shared_ptr<std::size_t> audit_exports = std::make_shared<std::size_t>(0);  // under way
+    std::shared_ptr<std::size_t> downloads = std::make_shared<std::size_t>(0);      // of finished exports, under way
     std::size_t body_bytes = 0;                                                     // reserved for request bodies being received
     std::set<Connection*> connections;                                              // at the edge
     std::function<void()> emptied;                                                  // set when the last of them is waited for

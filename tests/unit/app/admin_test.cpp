@@ -136,6 +136,47 @@ TEST_CASE("admin: contracts") {
     CHECK(ports::contract_from("c", ports::to_json(d.catalog->held.contracts.back())).lag == d.catalog->held.contracts.back().lag);
 }
 
+TEST_CASE("admin: quotas and rates of a contract") {
+    Desk d;
+    d.furnish();
+    const auto at = [&](const char* key, json value) {
+        return Desk::refused(d.admin->put_contract(kActor, "c", with(Desk::contract(), key, std::move(value))));
+    };
+    const json quota{{"metric", "events"}, {"period", "month"}, {"kind", "hard"}, {"limit", 1000}};
+    CHECK(at("quotas", "many") == "/quotas");
+    CHECK(at("quotas", json(std::vector<json>(9, quota))) == "/quotas");
+    CHECK(at("quotas", {quota, 5}) == "/quotas/1");
+    CHECK(at("quotas", {quota, quota}) == "/quotas/1");
+    for (const char* member : {"metric", "period", "kind"})
+        CHECK(at("quotas", json::array({with(quota, member, "other")})) == std::string("/quotas/0/") + member);
+    for (const json& limit : {json(0), json(-1), json(1.5), json("7"), json(1'000'000'000'000'000)})
+        CHECK(at("quotas", json::array({with(quota, "limit", limit)})) == "/quotas/0/limit");
+    CHECK(at("quotas", json::array({with(quota, "burst", 1)})) == "/quotas/0/burst");
+    CHECK(at("rates", json::object()) == "/rates");
+    CHECK(at("rates", {{"eventsPerSecond", 0}}) == "/rates/eventsPerSecond");
+    CHECK(at("rates", {{"bytesPerSecond", 10'000'000'001}}) == "/rates/bytesPerSecond");
+    CHECK(at("rates", {{"eventsPerSecond", 1}, {"eventsPerMinute", 1}}) == "/rates/eventsPerMinute");
+
+    const auto plain = Desk::done(d.admin->put_contract(kActor, "lab-wiki", Desk::contract()));
+    CHECK(plain["quotas"] == json::array());
+    CHECK(plain["rates"] == nullptr);
+    CHECK_FALSE(d.catalog->held.contracts.back().quota.limits());
+    auto asked =
+        with(Desk::contract(), "quotas", {quota, {{"metric", "bytes"}, {"period", "day"}, {"kind", "soft"}, {"limit", 999'999'999'999'999}}});
+    asked = with(asked, "rates", {{"eventsPerSecond", 50}});
+    const auto said = Desk::done(d.admin->put_contract(kActor, "lab-wiki", asked));
+    for (const char* member : {"quotas", "rates"}) CHECK(said[member] == asked[member]);
+    const auto& kept = d.catalog->held.contracts.back();
+    CHECK(kept.quota.limits());
+    CHECK(kept.quota.quotas[1] ==
+          ports::Quota{metering::QuotaMetric::bytes, metering::QuotaPeriod::day, metering::QuotaKind::soft, 999'999'999'999'999});
+    CHECK(ports::contract_from("c", ports::to_json(kept)).quota == kept.quota);
+    // A stored quota this build does not know lets nothing pass.
+    const auto unknown =
+        ports::contract_from("c", {{"quotas", json::array({{{"metric", "subjects"}, {"period", "month"}, {"kind", "firm"}, {"limit", 9}}})}});
+    CHECK(unknown.quota.quotas.at(0) == ports::Quota{metering::QuotaMetric::events, metering::QuotaPeriod::month, metering::QuotaKind::hard, 0});
+}
+
 TEST_CASE("admin: a client's secret is shown once and never kept") {
     Desk d;
     d.furnish();

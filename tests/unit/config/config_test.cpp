@@ -96,6 +96,30 @@ TEST_CASE("every mistake is refused and named") {
     CHECK_FALSE(config::load((files.dir / "absent.toml").string()).ok());
 }
 
+TEST_CASE("what is charged on invoices is said whole, line by line") {
+    const Files files;
+    const auto loaded =
+        files.load(kGood +
+                   "[finance]\nseller_name='Example Data GmbH'\nseller_address=['Musterweg 1','10115 Berlin']\npayment_terms='30 days net'\n"
+                   "tax=['2026-01 DE S 19','2027-01 DE S 20.5','2026-01 FR AE 0 Reverse charge, article 196','2026-01 US O 0 Not subject to VAT']\n");
+    REQUIRE_MESSAGE(loaded.ok(), (loaded.ok() ? "" : loaded.error().detail));
+    const auto& f = loaded->finance;
+    CHECK(f.seller_address.size() == 2);
+    CHECK(f.seller_vat_id.empty());
+    REQUIRE(f.tax.size() == 4);
+    CHECK(f.tax[1].rate == "20.5");
+    CHECK(f.tax[1].reason.empty());
+    CHECK(f.tax[2].country == "FR");
+    CHECK(f.tax[2].reason == "Reverse charge, article 196");
+    for (const char* wrong : {"", "2026-01", "2026-01 DE S", "2026-13 DE S 19", "2026 DE S 19", "2026-01 D S 19", "2026-01 de S 19",
+                              "2026-01 DE X 19", "2026-01 DE S 19%", "2026-01 DE S -1", "2026-01 DE S 1000", "2026-01 DE S 1.23456",
+                              "2026-01 DE S 19 a reason", "2026-01 FR AE 0", "2026-01 FR AE 5 Reverse charge", "2026-01 DE Z 7", "2026-01 DE O 0"}) {
+        const auto refused = files.load(kGood + "[finance]\ntax=['" + wrong + "']\n");
+        CHECK_MESSAGE((!refused.ok() && refused.error().pointer == "finance.tax"), wrong);
+    }
+    CHECK(files.load(kGood + "[finance]\nvat='DE1'\n").error().pointer == "finance.vat");
+}
+
 TEST_CASE("allowed origins are written as a browser names them, and are never a pattern") {
     const Files files;
     const auto with = [&](const std::string& list) {

@@ -277,7 +277,7 @@ TEST_CASE("asyncapi: every close code is described, and no other") {
     constexpr CloseCode kAll[] = {CloseCode::normal,           CloseCode::protocol_error, CloseCode::unsupported_data, CloseCode::invalid_payload,
                                   CloseCode::policy_violation, CloseCode::too_big,        CloseCode::internal,         CloseCode::service_restart,
                                   CloseCode::try_again_later,  CloseCode::token_expired,  CloseCode::token_revoked,    CloseCode::lagging,
-                                  CloseCode::cursor_gone};
+                                  CloseCode::cursor_gone,      CloseCode::quota_exhausted};
     // A code that is new is to be added above: the compiler says so here.
     const auto known = [](CloseCode code) {
         switch (code) {
@@ -294,6 +294,7 @@ TEST_CASE("asyncapi: every close code is described, and no other") {
             case CloseCode::token_revoked:
             case CloseCode::lagging:
             case CloseCode::cursor_gone:
+            case CloseCode::quota_exhausted:
                 return true;
         }
         return false;

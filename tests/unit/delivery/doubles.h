@@ -130,7 +130,10 @@ class MemoryJournal final : public ports::UsageJournal {
     Status append(std::vector<ports::UsageRecord> appended, Durable durable) override {
         {
             const std::lock_guard lock(mutex_);
-            if (mode_ == Mode::refusing) return {Errc::journal_full, "test"};
+            if (mode_ == Mode::refusing) {
+                ++refused;
+                return {Errc::journal_full, "test"};
+            }
             if (mode_ != Mode::failing) records_.insert(records_.end(), appended.begin(), appended.end());
             if (mode_ == Mode::held) {
                 if (durable) waiting_.push_back(std::move(durable));
@@ -141,6 +144,7 @@ class MemoryJournal final : public ports::UsageJournal {
         return success();
     }
     void close() override {}
+    std::atomic<int> refused{0};
     metering::IntervalSet earlier;  // intended by an earlier start of the node
 
     // Leaving `held` makes what waits durable.

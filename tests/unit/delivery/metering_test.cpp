@@ -173,9 +173,9 @@ TEST_CASE("nothing leaves before its intent is durable") {
 }
 
 TEST_CASE("a journal that refuses stops delivery, on every shard that asks; it goes on when the journal does") {
-    for (const auto mode : {Mode::refusing, Mode::failing}) {
+    {
         Node node(2);
-        node.journal->set(mode);
+        node.journal->set(Mode::refusing);
         Wanted wanted;
         auto a = node.connect(wanted);
         wanted.shard = 1;
@@ -196,7 +196,7 @@ TEST_CASE("a journal that refuses stops delivery, on every shard that asks; it g
         wanted.contract = 2;
         auto refused = node.connect(wanted);
         node.await("a refusal", [&] { return !node.handed.empty(); });
-        CHECK(node.handed[0].error->code == Errc::unavailable);
+        CHECK(node.handed[0].error->code == Errc::journal_full);
         node.journal->set(Mode::at_once);
         await_event(node, *a, 3);
         await_event(node, *b, 3);
@@ -215,7 +215,7 @@ TEST_CASE("what was delivered when the journal began to refuse is noted once it 
     node.journal->set(Mode::refusing);
     node.append(5);
     await_event(node, *peer, 5);  // the lease allows it
-    node.await_tick();
+    node.await("a refusal", [&] { return node.journal->refused > 0; });
     node.append(1);
     node.quiet();
     peer->read();
@@ -347,4 +347,178 @@ TEST_CASE("suspense that cannot be counted refuses the start and stays suspense"
     auto again = node.connect(wanted);
     await_event(node, *again, 9);
     node.await("the journal", [&] { return node.journal->delivered({1}).events == 7; });
+}
+
+TEST_CASE("after a disk error of the journal nothing more leaves, lease or not, and who comes is told why") {
+    Node node;
+    auto peer = node.connect({});
+    node.quiet();
+    node.append(1);
+    await_event(node, *peer, 0);
+    await_journal(node, 1, received({peer.get()}));
+    node.journal->set(Mode::failing);
+    Wanted other;
+    other.contract = 2;
+    auto second = node.connect(other);  // needs an intent: so the node learns of it
+    node.quiet();
+    node.append(1);
+    node.quiet();
+    node.journal->set(Mode::at_once);  // as if there were room again: the chain has a hole
+    for (int i = 0; i < 3; ++i) {
+        node.append(1);
+        node.quiet();
+        node.await_tick();
+    }
+    peer->read();
+    second->read();
+    CHECK(peer->events().size() == 1);
+    CHECK(second->events().empty());
+    auto third = node.connect({});
+    node.await("a refusal", [&] { return !node.handed.empty(); });
+    CHECK(node.handed[0].error->code == Errc::journal_full);
+    node.clock->advance_ms(limits::delivery_pause_max_ms + 2'000);
+    node.await("the streams to end", [&] {
+        peer->read();
+        second->read();
+        return peer->ended() && second->ended();
+    });
+    CHECK(peer->close_code == 1013);
+}
+
+TEST_CASE("what a partner says it received is journaled: the cursor it comes back with, and acks; each once, behind what was delivered") {
+    Node node;
+    node.append(10);
+    Wanted wanted;
+    wanted.start = StartAt::cursor;
+    wanted.cursor = cursor_at(node, 4);
+    auto peer = node.connect(wanted);
+    await_event(node, *peer, 9);
+    const auto ack = [&](Offset next) {
+        const std::string text = R"({"ack":")" + cursor_at(node, next) + R"("})";
+        peer->send(std::string{'\x81', static_cast<char>(0x80 | text.size()), 0, 0, 0, 0} + text);
+    };
+    ack(7);
+    ack(6);
+    ack(9);
+    const auto ranges = [&] {
+        metering::IntervalSet out;
+        for (const auto& r : node.journal->of({1}, ports::UsageKind::acked)) out.add(r.from, r.to);
+        return out.all();
+    };
+    node.await("the acks", [&] {
+        node.await_look();
+        return ranges() == std::map<Offset, Offset>{{4, 9}};
+    });
+    const auto cursors = node.journal->of({1}, ports::UsageKind::acked);
+    CHECK(
+        std::any_of(cursors.begin(), cursors.end(), [](const auto& r) { return r.from == 4 && r.to == 4; }));  // it says nothing of what came before
+    const auto records = node.journal->of({1}, ports::UsageKind::acked).size();
+    ack(9);
+    auto again = node.connect(wanted);
+    await_event(node, *again, 9);
+    node.await_look();
+    node.await_look();
+    CHECK(node.journal->of({1}, ports::UsageKind::acked).size() == records);
+    CHECK(node.journal->delivered({1}).events == 6);
+}
+
+TEST_CASE("suspense below what the ledger holds as acknowledged is settled by whoever comes, wherever it begins") {
+    ports::UsageRanges ranges;
+    ranges.suspense.add(0, 12);
+    ranges.acked.add(2, 5);
+    ranges.acked.add(8, 9);
+    Node node(1, ranges);
+    node.append(20);
+    auto peer = node.connect({});
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 4; });
+    node.append(1);
+    await_event(node, *peer, 20);
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 5; });
+    metering::IntervalSet delivered;
+    for (const auto& r : node.journal->of({1}, ports::UsageKind::delivered)) delivered.add(r.from, r.to);
+    CHECK(delivered.all() == std::map<Offset, Offset>{{2, 5}, {8, 9}, {20, 21}});
+}
+
+TEST_CASE(
+    "replays are free; a contract that pays for them pays where it asks for the past, not for what is sent again on the way or to two of its "
+    "streams") {
+    const auto replayed = [](Node& node) {
+        Sum sum;
+        for (const auto& r : node.journal->of({1}, ports::UsageKind::replayed)) {
+            sum.events += r.events;
+            sum.bytes += r.bytes;
+        }
+        return sum;
+    };
+    const auto stream = [](Node& node, StartAt start, Offset cursor, std::uint64_t last, WireFormat format = WireFormat::websocket_json) {
+        Wanted wanted;
+        wanted.start = start;
+        wanted.format = format;
+        if (start == StartAt::cursor) wanted.cursor = cursor_at(node, cursor);
+        auto peer = node.connect(wanted);
+        await_event(node, *peer, last);
+        return received({peer.get()});
+    };
+    for (const bool paid : {false, true}) {
+        Node node;
+        if (paid) node.bill_replays();
+        node.append(6);
+        node.append(2, "unasked");
+        node.append(2);
+        const auto all = stream(node, StartAt::earliest, 0, 9);
+        CHECK(all.events == 8);
+        stream(node, StartAt::cursor, 5, 9);  // it came back with what it had received: the rest was on its way
+        auto two = node.connect({});
+        auto other = node.connect({});
+        node.append(1);
+        await_event(node, *two, 10);
+        await_event(node, *other, 10);
+        node.await_tick();
+        CHECK(replayed(node) == Sum{});
+        Sum expected;
+        const auto again = [&](const Sum& sum) {
+            if (!paid) return;
+            expected.events += sum.events;
+            expected.bytes += sum.bytes;
+        };
+        again(stream(node, StartAt::earliest, 0, 10, WireFormat::ndjson));
+        // Its slower stream comes back behind what the other one received: a cursor does not say whose it is.
+        stream(node, StartAt::cursor, 10, 10);
+        stream(node, StartAt::cursor, 2, 10);
+        node.await("the replays", [&] {
+            node.await_tick();
+            return replayed(node).events >= expected.events;
+        });
+        CHECK(replayed(node) == expected);
+        CHECK(node.journal->delivered({1}).events == 9);
+        for (const auto& r : node.journal->of({1}, ports::UsageKind::replayed)) CHECK(r.view.value != 0);
+        for (const auto& r : node.journal->of({1}, ports::UsageKind::delivered))
+            CHECK(r.view == node.journal->of({1}, ports::UsageKind::delivered)[0].view);
+    }
+}
+
+TEST_CASE("a cursor somebody came back with before a crash settles nothing after it: another stream of the contract may have been far behind") {
+    ports::UsageRanges ranges;
+    ranges.suspense.add(0, 8);
+    Node node(1, ranges);
+    node.append(10);
+    auto live = node.connect({});
+    node.quiet();
+    node.append(1);
+    await_event(node, *live, 10);
+    await_journal(node, 1, received({live.get()}));
+    CHECK(node.journal->delivered({1}).events == 1);
+}
+
+TEST_CASE("no record is of two minutes: months end between them") {
+    Node node;
+    auto peer = node.connect({});
+    node.quiet();
+    for (std::uint64_t n = 0; n < 6; ++n) {
+        node.append(1);
+        await_event(node, *peer, n);
+        node.clock->advance_ms(30'000);
+    }
+    await_journal(node, 1, received({peer.get()}));
+    for (const auto& r : node.journal->of({1}, ports::UsageKind::delivered)) CHECK(r.to - r.from <= 2);
 }

@@ -4,8 +4,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/steady_timer.hpp>
-#include <list>
 #include <thread>
 
 #include "cloudevents.pb.h"
@@ -116,7 +114,11 @@ bool Peer::parse_websocket() {
             for (const std::string_view part : {payload, std::string_view("\x00\x00\xff\xff", 4)})
                 REQUIRE(one.feed(part, inflated, limits::event_max_bytes) == stream::Inflater::Fed::taken);
         }
-        add_event(opcode == 0xc1 ? std::string_view(inflated) : payload, {}, parsed_, parsed_ + head + size);
+        const auto text = opcode == 0xc1 ? std::string_view(inflated) : payload;
+        if (auto message = json::parse(text); message.value("type", "") == "quota")
+            quota_warnings.push_back(std::move(message));
+        else
+            add_event(text, {}, parsed_, parsed_ + head + size);
     } else if (opcode == 0x82) {
         REQUIRE_FALSE(close_code);
         REQUIRE(format_ == WireFormat::websocket_protobuf);
@@ -143,6 +145,8 @@ bool Peer::parse_sse() {
         if (const auto at = block.find("\nid: "); at != std::string_view::npos) close_cursor = block.substr(at + 5);
     } else if (block.starts_with(":")) {
         ++pings;
+    } else if (block.starts_with("event: quota\ndata: ")) {
+        quota_warnings.push_back(json::parse(block.substr(19)));
     } else if (block.starts_with("id: ")) {
         REQUIRE_FALSE(close_code);
         const auto data = block.find("\ndata: ");
@@ -257,9 +261,10 @@ Node::Node(std::size_t shards, ports::UsageRanges ranges) : ranges_(std::move(ra
     services.log = log;
     services.journal = journal;
     services.clock = clock;
-    services.tick_ms = kTickMs;
+    services.tick_ms = 3'600'000;  // not by themselves
     services.metrics = metrics;
     services.lease = lease;
+    services.view_digest = [](std::string_view key) { return metering::ViewDigest{std::hash<std::string_view>{}(key)}; };
     services.make_pseudonymiser = [] { return std::make_unique<PlainPseudonymiser>(); };
     services.make_siv = [] { return openssl::make_siv(as_bytes(std::string(64, 'c'))); };
     subject_keys = std::make_shared<app::SubjectKeys>(
@@ -271,6 +276,9 @@ Node::Node(std::size_t shards, ports::UsageRanges ranges) : ranges_(std::move(ra
         while (hold_ranges) std::this_thread::yield();
         return ranges_;
     };
+    quotas = std::make_shared<app::Quotas>(
+        app::Quotas::Parts{"node", 1, std::make_shared<MemoryLeases>(books, "node/1"), quota_ledger, clock, metrics, {}});
+    services.quotas = quotas;
     delivery = stream::Delivery::create(raw, services, snapshot);
     log->on_appended([this](std::shared_ptr<const ports::LogBatch> batch) { delivery->on_appended(std::move(batch)); });
 }
@@ -370,8 +378,21 @@ Offset Node::append(std::size_t count, const std::string& who, std::size_t paddi
     return first;
 }
 
+void Node::limit(ports::QuotaTerms terms) {
+    for (auto& contract : configuration.contracts) contract.quota = terms;
+    rebuild();
+    apply_all(false);
+    if (!std::exchange(quotas_started_, true)) quotas->start();
+}
+
 void Node::limit_lag(ports::LagLimits lag) {
     for (auto& contract : configuration.contracts) contract.lag = lag;
+    rebuild();
+    apply_all(false);
+}
+
+void Node::bill_replays() {
+    for (auto& contract : configuration.contracts) contract.replays_billed = true;
     rebuild();
     apply_all(false);
 }
@@ -441,16 +462,11 @@ void Node::quiet() {
     }
 }
 
-// Timers of one io_context fire in the order they are due in: each shard's next tick is due before one set now for the same while.
 void Node::await_tick() {
-    turn();  // a shard sets its first when it first runs
-    std::size_t left = ios.size();
-    std::list<boost::asio::steady_timer> after;
-    for (auto& io : ios)
-        after.emplace_back(*io, std::chrono::milliseconds(kTickMs)).async_wait([&left](const boost::system::error_code& error) {
-            if (!error) --left;
-        });
-    await("a tick", [&] { return left == 0; });
+    bool ticked = false;
+    delivery->tick([&] { ticked = true; });
+    await("a tick", [&] { return ticked; });
+    quiet();
 }
 
 void Node::await_look() {

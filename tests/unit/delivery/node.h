@@ -10,6 +10,7 @@
 #include "server/stream/delivery/cursor.h"
 #include "server/stream/delivery/delivery.h"
 #include "tests/support/memory_keys.h"
+#include "tests/support/memory_quotas.h"
 #include "tests/support/policy_event.h"
 #include "tests/unit/delivery/doubles.h"
 
@@ -20,7 +21,6 @@ using stream::StartAt;
 using stream::WireFormat;
 
 inline constexpr ProductNo kProduct{7};
-inline constexpr int kTickMs = 20;  // of real time, between two ticks of a shard
 
 struct Event {
     std::uint64_t n = 0;  // its offset
@@ -54,6 +54,7 @@ class Peer {
     [[nodiscard]] std::string last_cursor() const { return events_.empty() ? std::string() : events_.back().cursor; }
     std::optional<int> close_code;  // WebSocket close frame, or the closing comment of SSE
     std::string close_reason, close_cursor;
+    std::vector<json> quota_warnings;
     int pings = 0;
     int compressed = 0;       // messages
     int pages = 0;            // pull: whole pages taken
@@ -115,19 +116,21 @@ class Node {
     void withdraw(const std::string& who, const std::function<void()>& on_ack = {});
     void drain();
 
-    // Runs handlers until `met`; fails the test when that takes too long.
+    // Runs handlers until `met`; fails the test when that takes too long. Shards tick when the test says so, or has waited for a while.
     template <class Condition>
     void await(const char* what, Condition met) {
-        for (int i = 0; i < 20'000; ++i) {
+        for (int i = 0, idle = 0; i < 20'000; ++i) {
             if (met()) return;
-            if (!turn()) ios.front()->run_one_for(std::chrono::milliseconds(1));
+            if (turn()) continue;
+            ios.front()->run_one_for(std::chrono::milliseconds(1));
+            if (++idle % 200 == 0) delivery->tick({});
         }
         FAIL("waited in vain: " << std::string(what));
     }
     bool turn();  // all handlers that are ready; false: none was
     // Until no handler is ready and no reader seen at work: enough for what shards do by themselves. What comes by a reader is awaited by its effect.
     void quiet();
-    void await_tick();  // one that sees the time of now, of every shard
+    void await_tick();  // of every shard, and what comes of it
     void await_look();  // a second passes, with which each session is looked at
 
     std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
@@ -153,6 +156,12 @@ class Node {
     std::string partition_key;  // of what is appended
     // What contracts say about who falls behind, for streams and events from now on.
     void limit_lag(ports::LagLimits lag);
+    // What contracts may be delivered, from now on, for all streams; the thread that fills their purses runs from the first call on.
+    void limit(ports::QuotaTerms terms);
+    std::shared_ptr<MemoryBooks> books = std::make_shared<MemoryBooks>();
+    std::shared_ptr<MemoryQuotaLedger> quota_ledger = std::make_shared<MemoryQuotaLedger>();
+    std::shared_ptr<app::Quotas> quotas;
+    void bill_replays();
     std::int64_t expiry = 0;                  // `expirytime` of what is appended; 0: none
     std::optional<UtcMillis> consents_until;  // what the next change of a subject says of it
 
@@ -169,6 +178,7 @@ class Node {
     stream::ReadRequest request(const Wanted& wanted) const;
     std::shared_ptr<const event::Mapping> mapping_;
     std::uint64_t next_ = 0, epoch_ = 1;
+    bool quotas_started_ = false;
     ports::UsageRanges ranges_;
 };
 

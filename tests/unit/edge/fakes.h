@@ -152,6 +152,7 @@ class ScriptedDelivery final : public Delivery {
     void on_appended(std::shared_ptr<const ports::LogBatch>) override {}
     void apply(app::EpochChange, std::function<void()> acknowledged) override { acknowledged(); }
     void drain(std::function<void()> done, int) override { done(); }
+    void tick(std::function<void()>) override {}
     void consents_end_at(UtcMillis) override {}
     void set_delivering(bool, std::function<void()>) override {}
 
