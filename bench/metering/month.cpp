@@ -23,15 +23,17 @@ namespace licet::bench {
 namespace {
 
 constexpr std::uint64_t kEvents = 1'000'000'000, kDays = 30, kProducts = 4, kIntervals = 4;  // intervals of a line
-constexpr std::int64_t kDayMs = 86'400'000, kMonthFrom = 1'793'491'200'000;                  // 2026-11-01
+constexpr std::int64_t kDayMs = 86'400'000, kMonthFrom = 1'790'812'800'000;                  // 2026-10-01: over
 constexpr const char* kNode = "month";
 
 double seconds_since(std::chrono::steady_clock::time_point from) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
 }
 
-struct AfterTheMonth final : Clock {
-    UtcMillis utc_now() const noexcept override { return {kMonthFrom + (kDays + 1) * kDayMs}; }
+struct RealClock final : Clock {
+    UtcMillis utc_now() const noexcept override {
+        return {std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count()};
+    }
     std::int64_t monotonic_ns() const noexcept override { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 };
 
@@ -127,26 +129,26 @@ std::uint64_t events_of(const std::string& path, std::uint64_t& lines) {
 Month month_of(const std::string& dsn, const std::string& directory, std::uint64_t lines) {
     const auto contracts = std::max<std::uint64_t>(1, lines / (kProducts * kDays));
     const auto configuration = market(contracts);
-    const auto clock = std::make_shared<AfterTheMonth>();
+    const auto clock = std::make_shared<RealClock>();
     const auto pool = postgres::make_pool(dsn);
     const std::shared_ptr<const ports::Crypto> crypto = openssl::make_crypto();
     const auto signer = make_signer(*crypto);
     const std::shared_ptr<ports::Billing> billing = postgres::make_billing(pool, {crypto, signer, clock});
     const auto snapshot = app::build_snapshot(configuration, "eu", std::make_shared<policy::ConsentIndex>(), policy::builtin_vocabulary());
     const auto events = fill(*postgres::make_ledger(pool), contracts);
-    if (!billing->advance(kNode, 1, {kMonthFrom + static_cast<std::int64_t>(kDays) * kDayMs})) die("the node's progress is not taken");
+    if (!billing->advance(kNode, 1, {kMonthFrom + static_cast<std::int64_t>(kDays + 1) * kDayMs})) die("the node's progress is not taken");
 
     std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins here
     Month out;
     auto began = std::chrono::steady_clock::now();
     app::Periods periods({billing, [&] { return Result<ports::Configuration>(configuration); }, crypto, signer, clock, "eu"});
-    if (const auto closed = periods.close({"bench"}, "2026-11"); !closed) die("the month is not closed: " + closed.error().detail);
+    if (const auto closed = periods.close({"bench"}, "2026-10"); !closed) die("the month is not closed: " + closed.error().detail);
     out.close_s = seconds_since(began);
 
     began = std::chrono::steady_clock::now();
     const auto accounts = app::make_accounts({billing, [&] { return snapshot; }, clock, "eu"});
     exports::Exporter exporter({accounts, {}, clock, {}, directory});
-    const auto wanted = exports::parse_wanted("lines", "csv", "2026-11", "", "");
+    const auto wanted = exports::parse_wanted("lines", "csv", "2026-10", "", "");
     if (!wanted) die("the export is not understood");
     const std::string path = directory + "/month.csv";
     if (const auto written = exporter.to_file(*wanted, path, std::nullopt, [](const auto&, const auto*) { return success(); }); !written)
