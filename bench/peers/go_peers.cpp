@@ -83,6 +83,8 @@ class Mercure final : public Peer {
         return {{"GET /.well-known/mercure?topic=e HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n", kHeadEnd},
                 {"", "\r\n:\n\r\n"}};  // a comment, the first chunk
     }
+    // A connection must ask something soon after it came; later it may wait.
+    std::vector<Step> publishing() const override { return {{"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "\r\n\r\nok"}}; }
     std::string publication(std::string_view message) const override {
         return post("/.well-known/mercure", "Authorization: Bearer " + token_ + "\r\nContent-Type: application/x-www-form-urlencoded\r\n",
                     "topic=e&data=" + percent_encoded(message));

@@ -202,14 +202,14 @@ class Travel {
 }  // namespace
 
 TEST_CASE("travel: from any place to any end, in every format, through random schedules, everyone has what they are entitled to, once and in order") {
-    for (unsigned seed = 1; seed <= 20; ++seed) {
+    for (unsigned seed = 1; seed <= 14; ++seed) {
         CAPTURE(seed);
         Travel(seed, 1).run();
     }
 }
 
 TEST_CASE("travel: the same over two shards") {
-    for (unsigned seed = 101; seed <= 110; ++seed) {
+    for (unsigned seed = 101; seed <= 108; ++seed) {
         CAPTURE(seed);
         Travel(seed, 2).run();
     }
