@@ -74,7 +74,6 @@ inline constexpr int close_linger_ms = 2'000;            // for the peer to clos
 inline constexpr int stalled_write_timeout_ms = 60'000;  // a subscriber that takes no byte for so long is closed
 inline constexpr int subscriber_lag_max_ms = 600'000;    // behind the head for so long, once it had been there
 inline constexpr int delivery_pause_max_ms = 30'000;     // streams wait so long for a node that may not deliver
-inline constexpr int until_settles_ms = 1'000;           // after `until`: what was accepted just before it is readable by then
 inline constexpr std::size_t views_max_per_shard = 4096;
 inline constexpr std::size_t catch_up_in_flight_max_bytes = 128 * 1024 * 1024;  // of the log, read for streams and not yet written; per node
 inline constexpr std::size_t pages_in_flight_max_bytes = 128 * 1024 * 1024;     // the same for pull pages

@@ -4,6 +4,10 @@
 
 #include "server/main/commands.h"
 
+// What the allocator (jemalloc) is told before anything else runs: give back what lies idle, whether or not somebody allocates.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "background_thread:true";
+
 int main(int argc, char** argv) {
     // A peer that goes away must not end the process: every write checks its result.
     std::signal(SIGPIPE, SIG_IGN);

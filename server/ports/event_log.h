@@ -69,6 +69,10 @@ class EventLog {
     // Bounds of a partition; {0,0} with its stream epoch for one never written. Any thread, no disk access.
     [[nodiscard]] virtual LogBounds bounds(LogPosition position) = 0;
 
+    // Every event there will ever be with an appended_at before this can be read by now (bounds taken afterwards tell where they end), unless the
+    // wall clock is set back. Any thread, no disk access.
+    [[nodiscard]] virtual UtcMillis settled() = 0;
+
     // First offset whose appended_at >= `at`; end when none. Blocks on disk.
     [[nodiscard]] virtual Result<Offset> seek(LogPosition position, UtcMillis at) = 0;
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <map>
 #include <random>
 #include <span>
@@ -19,6 +20,7 @@
 #include "base/bounded_queue.h"
 #include "base/guarded.h"
 #include "base/limits.h"
+#include "base/stream_limits.h"
 #include "server/ports/log.h"
 
 namespace licet::rocks {
@@ -33,6 +35,7 @@ using ports::LogPosition;
 constexpr std::size_t kPrefixBytes = 1 + 4 + 2;
 constexpr std::size_t kHashedBytes = 8;  // of an identity, which is a digest
 constexpr std::size_t kIdentityBuckets = 256 * 1024;
+constexpr std::size_t kEventBlockBytes = 16 * 1024;  // they are read one after another
 
 void put_be(std::string& out, std::uint64_t v, int bytes) {
     for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(v >> (8 * i));
@@ -158,6 +161,11 @@ class RocksEventLog final : public ports::EventLog {
         });
     }
 
+    UtcMillis settled() override {
+        const UtcMillis now = clock_->utc_now();  // before the look: what the writer takes up after it, it stamps later
+        return {std::min(now.value, writing_since_.load())};
+    }
+
     // Append times never decrease, so that a binary search over the events finds the first one.
     Result<Offset> seek(LogPosition position, UtcMillis at) override {
         if (closed_) return {Errc::unavailable, "the event log is closed"};
@@ -256,6 +264,12 @@ class RocksEventLog final : public ports::EventLog {
             for (auto& request : requests) request.done(Error{Errc::log_full, "the event log does not accept events since a disk error", {}});
             return;
         }
+        writing_since_ = clock_->utc_now().value;
+        commit_group(requests);
+        writing_since_ = kIdle;
+    }
+
+    void commit_group(std::span<Pending> requests) {
         Group group;
         group.bounds = bounds_.with([](const BoundsMap& map) { return map; });
         for (auto& request : requests) group.outcomes.push_back(add(request, group));
@@ -337,18 +351,22 @@ class RocksEventLog final : public ports::EventLog {
     BoundedQueue<Pending> queue_;
     std::atomic<std::size_t> queued_bytes_{0};
     std::atomic<bool> failed_{false}, closed_{false};
+    static constexpr std::int64_t kIdle = std::numeric_limits<std::int64_t>::max();
+    std::atomic<std::int64_t> writing_since_{kIdle};  // events are stamped from then on that cannot be read yet
     Appended listener_;
     std::thread writer_;
 };
 
-// Most identities looked up are new: filters tell, in memory and on disk.
-rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache>& cache) {
+// What is read of the log is held in one cache of a fixed size, the blocks that say where things are among it: outside of it they would grow with
+// the log for as long as it is kept.
+rocksdb::ColumnFamilyOptions family_options(rocksdb::BlockBasedTableOptions table, const std::shared_ptr<rocksdb::Cache>& cache) {
     rocksdb::ColumnFamilyOptions options;
     options.compression = rocksdb::kZSTD;
-    options.write_buffer_size = 64 * 1024 * 1024;
-    rocksdb::BlockBasedTableOptions table;
-    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
     table.block_cache = cache;
+    table.cache_index_and_filter_blocks = true;
+    table.cache_index_and_filter_blocks_with_high_priority = true;
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;  // a look-up brings in a part of an index, not all of it
+    table.pin_top_level_index_and_filter = true;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     return options;
 }
@@ -356,7 +374,10 @@ rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<rocksdb::Cache
 // Events find their place beside the last one. They are only ever added, each product's at its own end: levels would write what lies between two
 // products' ends again with every flush.
 rocksdb::ColumnFamilyOptions event_options(const std::shared_ptr<rocksdb::Cache>& cache) {
-    auto options = family_options(cache);
+    rocksdb::BlockBasedTableOptions table;
+    table.block_size = kEventBlockBytes;
+    auto options = family_options(table, cache);
+    options.write_buffer_size = 64 * 1024 * 1024;
     options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefixBytes));
     options.compaction_style = rocksdb::kCompactionStyleUniversal;
     // Nothing is ever written over: there is nothing to win by merging all there is.
@@ -366,9 +387,14 @@ rocksdb::ColumnFamilyOptions event_options(const std::shared_ptr<rocksdb::Cache>
     return options;
 }
 
-// Hashed in memory: an ordered insertion of keys in no order was two fifths of the writer's time. Nothing iterates over them.
+// Hashed in memory: an ordered insertion of keys in no order was two fifths of the writer's time. Nothing iterates over them. Most that are looked up
+// are new: filters tell, in memory and on disk.
 rocksdb::ColumnFamilyOptions identity_options(const std::shared_ptr<rocksdb::Cache>& cache) {
-    auto options = family_options(cache);
+    rocksdb::BlockBasedTableOptions table;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, false));
+    table.partition_filters = true;
+    auto options = family_options(table, cache);
+    options.write_buffer_size = 32 * 1024 * 1024;
     options.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefixBytes + kHashedBytes));
     options.memtable_factory.reset(rocksdb::NewHashSkipListRepFactory(kIdentityBuckets));
     options.memtable_whole_key_filtering = true;
@@ -393,7 +419,7 @@ rocksdb::DBOptions database_options() {
 }
 
 Result<Store> open_store(const std::string& directory) {
-    const auto cache = rocksdb::NewLRUCache(64 * 1024 * 1024);
+    const auto cache = rocksdb::NewLRUCache(limits::event_log_cache_max_bytes);
     const std::vector<rocksdb::ColumnFamilyDescriptor> families{{rocksdb::kDefaultColumnFamilyName, event_options(cache)},
                                                                 {"identities", identity_options(cache)}};
     rocksdb::DB* raw = nullptr;

@@ -232,12 +232,15 @@ TEST_CASE("event log: the listener hears every durable event once, in order, bef
     const Fixture f;
     const auto log = f.open();
     std::atomic<Offset> heard{0};
-    std::atomic<bool> in_order{true}, whole{true}, readable{true};
+    std::atomic<bool> in_order{true}, whole{true}, readable{true}, settled_early{false};
+    CHECK(log->settled() == f.clock->utc_now());
     log->on_appended([&](const std::shared_ptr<const ports::LogBatch>& batch) {
         for (const auto& entry : batch->entries) {
             if (entry.offset != heard) in_order = false;
             if (entry.record != text(entry.offset)) whole = false;
             ++heard;
+            ++f.clock->now;
+            if (log->settled() > entry.appended_at) settled_early = true;  // the group's other partitions may still be unread
         }
         if (batch->next != heard || log->bounds(kAt).end < heard) readable = false;
     });
@@ -260,6 +263,8 @@ TEST_CASE("event log: the listener hears every durable event once, in order, bef
     CHECK(in_order);
     CHECK(whole);
     CHECK(readable);
+    CHECK_FALSE(settled_early);
+    CHECK(log->settled() == f.clock->utc_now());
 }
 
 TEST_CASE("event log: many threads append at once, and every event has one offset") {

@@ -74,15 +74,24 @@ class Watch:
                 out.write(f"{s['at'] - self.samples[0]['at']:.1f},{s['rss']},{s['pss']},{s['anonymous']},{s['threads']},{s['sockets']},{s['files']}\n")
 
 
-def slope(points):
-    """Least squares, per second."""
-    if len(points) < 3:
-        return 0.0
-    return statistics.linear_regression([x for x, _ in points], [y for _, y in points]).slope
+def fitted(points):
+    """Least squares: the slope per second, and its standard error. Of the medians of each minute: what is in flight comes and goes within one, and samples
+    of one minute are no independent witnesses."""
+    minutes = {}
+    for x, y in points:
+        minutes.setdefault(int(x // 60), []).append((x, y))
+    points = [(statistics.mean(x for x, _ in part), statistics.median(y for _, y in part)) for part in minutes.values()]
+    if len(points) < 4:
+        return 0.0, 0.0
+    line = statistics.linear_regression([x for x, _ in points], [y for _, y in points])
+    mean = statistics.mean(x for x, _ in points)
+    rest = sum((y - line.intercept - line.slope * x) ** 2 for x, y in points) / (len(points) - 2)
+    return line.slope, (rest / sum((x - mean) ** 2 for x, _ in points)) ** 0.5
 
 
 def judge(samples, seconds, tolerance):
-    """Figures of the measured time, and what is not flat in them: the line through the last three quarters, and the last quarter's median against the second's."""
+    """Figures of the measured time, and what is not flat in them: the last quarter's median against the second's, and the line through the last three
+    quarters, which counts as risen when it is above the tolerance by two standard errors."""
     if len(samples) < 8:
         return {}, [f"only {len(samples)} samples of memory"]
     n = len(samples)
@@ -96,13 +105,14 @@ def judge(samples, seconds, tolerance):
     filling = 0 if seconds >= LONG_SECONDS else FILLING_BYTES
     for name in ("rss", "anonymous"):
         second, last = median(quarters[1], name), median(quarters[3], name)
-        per_second = slope([(s["at"], s[name]) for s in late])
+        per_second, error = fitted([(s["at"], s[name]) for s in late])
         figures[name] = {"first": samples[0][name], "second_quarter": int(second), "last_quarter": int(last), "last": samples[-1][name], "max": max(s[name] for s in samples),
-                         "slope_bytes_per_hour": int(per_second * 3600), "fitted_growth": round(per_second * span / second, 4), "growth": round((last - second) / second, 4)}
+                         "slope_bytes_per_hour": int(per_second * 3600), "fitted_growth": round(per_second * span / second, 4),
+                         "fitted_error": round(error * span / second, 4), "growth": round((last - second) / second, 4)}
         allowed = tolerance + filling / second
-        for what in ("fitted_growth", "growth"):
-            if figures[name][what] > allowed:
-                wrong.append(f"{name} grew: {what} {figures[name][what]:.2%} of the second quarter's median, more than {allowed:.2%}")
+        for what, sure in (("fitted_growth", 2 * figures[name]["fitted_error"]), ("growth", 0)):
+            if figures[name][what] - sure > allowed:
+                wrong.append(f"{name} grew: {what} {figures[name][what]:.2%} (+- {sure:.2%}) of the second quarter's median, more than {allowed:.2%}")
     for name in ("threads", "sockets", "files"):
         figures[name] = {"second_quarter_max": max(s[name] for s in quarters[1]), "last_quarter_max": max(s[name] for s in quarters[3])}
     if figures["threads"]["last_quarter_max"] > figures["threads"]["second_quarter_max"]:
