@@ -1,6 +1,7 @@
 #include "metering/quota.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace licet::metering {
 namespace {
@@ -55,6 +56,25 @@ QuotaAnswer QuotaBook::exchange(const std::string& who, const QuotaStand& stand,
     return out;
 }
 
+void QuotaShare::limit(std::uint64_t limit) noexcept {
+    if (limit < limit_) {
+        lowered_ = true;
+        lowered_at_ = sequence_;
+        ceiling_ = std::min(ceiling_, used() + claimed_);
+    }
+    limit_ = limit;
+}
+
+std::uint64_t QuotaShare::pass() noexcept {
+    close();
+    return std::exchange(claimed_, 0);
+}
+
+void QuotaShare::reopen(std::uint64_t claimed) noexcept {
+    closed_ = false;
+    claimed_ = claimed;
+}
+
 bool QuotaShare::claim(std::uint64_t n) noexcept {
     if (!closed_ && used() + claimed_ + n <= ceiling_) {
         active_ = true;
@@ -94,16 +114,21 @@ std::uint64_t QuotaShare::chunk() const noexcept { return less(limit_, used_by_a
 QuotaStand QuotaShare::stand() noexcept {
     const std::uint64_t drawn = used() + claimed_;
     QuotaStand out{++sequence_, used(), unsettled(), ceiling_, drawn};
-    if (!closed_ && (needed_ > 0 || active_)) out.wanted += std::max(needed_, chunk());
-    active_ = false;
-    needed_ = 0;
+    // Of a lower limit more is asked for when the book knows that this much is all that is held.
+    if (!lowered_) {
+        if (!closed_ && (needed_ > 0 || active_)) out.wanted += std::max(needed_, chunk());
+        active_ = false;
+        needed_ = 0;
+    }
     // What is about to be void is not drawn on while the book is told.
     ceiling_ = std::min(ceiling_, out.wanted);
     return out;
 }
 
 void QuotaShare::answered(const QuotaStand& said, const QuotaAnswer& answer) noexcept {
-    ceiling_ = answer.ceiling;
+    const bool before = lowered_ && said.sequence <= lowered_at_;  // said of the higher limit
+    ceiling_ = before ? std::min(ceiling_, answer.ceiling) : answer.ceiling;
+    lowered_ = before;
     others_used_ = less(answer.used, said.used);
     others_promised_ = less(answer.promised, answer.ceiling);
     others_unsettled_ = less(answer.unsettled, said.unsettled);
@@ -113,13 +138,13 @@ void QuotaShare::answered(const QuotaStand& said, const QuotaAnswer& answer) noe
 }
 
 bool QuotaShare::has_news() const noexcept {
-    return !known_ || used() != told_used_ || unsettled() != told_unsettled_ || needed_ > 0 || (ceiling_ > used() + claimed_ && !active_) ||
-           (active_ && hungry());
+    return !known_ || lowered_ || used() != told_used_ || unsettled() != told_unsettled_ || needed_ > 0 ||
+           (ceiling_ > used() + claimed_ && !active_) || (active_ && hungry());
 }
 
 bool QuotaShare::hungry() const noexcept {
     if (closed_) return false;
-    if (!known_ || needed_ > 0) return true;
+    if (!known_ || lowered_ || needed_ > 0) return true;
     return active_ && less(ceiling_, used() + claimed_) < chunk() / 2;
 }
 

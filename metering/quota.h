@@ -54,7 +54,8 @@ class QuotaShare {
   public:
     // `sequence`: above all that were said under the same name before.
     explicit QuotaShare(std::uint64_t limit = 0, std::uint64_t sequence = 0) : limit_(limit), sequence_(sequence) {}
-    void limit(std::uint64_t limit) noexcept { limit_ = limit; }
+    // Lower than it was: what is pending and not drawn is void here at once, and nothing is drawn on before the book has said so, too.
+    void limit(std::uint64_t limit) noexcept;
     [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
 
     // Draws `n` for what is about to be delivered. False: not covered, nothing is drawn.
@@ -73,6 +74,10 @@ class QuotaShare {
     void answered(const QuotaStand& said, const QuotaAnswer& answer) noexcept;
     // Nothing more is drawn: what is pending is void with the next stand.
     void close() noexcept { closed_ = true; }
+    // The span is over: closed, and what is drawn is taken out, to be counted in the span it is delivered in.
+    [[nodiscard]] std::uint64_t pass() noexcept;
+    // It is not over after all, and so much is drawn.
+    void reopen(std::uint64_t claimed) noexcept;
 
     [[nodiscard]] bool known() const noexcept { return known_; }
     [[nodiscard]] std::uint64_t used() const noexcept { return counted_ - not_billed_; }  // here
@@ -89,6 +94,8 @@ class QuotaShare {
     [[nodiscard]] bool has_news() const noexcept;
     // More is wanted now.
     [[nodiscard]] bool hungry() const noexcept;
+    // Nothing is held, drawn or open between here, the book and the ledger.
+    [[nodiscard]] bool at_rest() const noexcept { return known_ && !has_news() && claimed_ == 0 && ceiling_ <= used() && unsettled() == 0; }
 
   private:
     [[nodiscard]] std::uint64_t chunk() const noexcept;
@@ -98,7 +105,8 @@ class QuotaShare {
     std::uint64_t claimed_ = 0, ceiling_ = 0, needed_ = 0;
     std::uint64_t others_used_ = 0, others_promised_ = 0, others_unsettled_ = 0;
     std::uint64_t told_used_ = 0, told_unsettled_ = 0;
-    bool known_ = false, active_ = false, closed_ = false;
+    std::uint64_t lowered_at_ = 0;  // the last word said before the limit was lowered
+    bool known_ = false, active_ = false, closed_ = false, lowered_ = false;
 };
 
 }  // namespace licet::metering

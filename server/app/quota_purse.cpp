@@ -20,25 +20,25 @@ int percent_of(const metering::QuotaShare& share) noexcept {
 
 }  // namespace
 
-QuotaPurse::QuotaPurse(ContractNo contract, const ports::QuotaTerms& terms_of, UtcMillis now, std::int64_t now_ns) : contract_(contract) {
+QuotaPurse::QuotaPurse(ContractNo contract, const ports::QuotaTerms& terms_of, UtcMillis now, std::int64_t now_ns, std::int64_t good_for_ns)
+    : contract_(contract), good_for_ns_(good_for_ns) {
     terms(terms_of, now, now_ns);
 }
 
 void QuotaPurse::terms(const ports::QuotaTerms& terms, UtcMillis now, std::int64_t now_ns) {
     const std::lock_guard lock(mutex_);
+    seen_ns_ = std::max(seen_ns_, now_ns);
+    used_ns_ = now_ns;
     std::vector<Balance> balances;
     for (const auto& quota : terms.quotas) {
-        const auto same = std::find_if(balances_.begin(), balances_.end(), [&](const Balance& b) {
-            return b.quota.metric == quota.metric && b.quota.period == quota.period && b.quota.kind == quota.kind;
-        });
+        const auto same = std::find_if(balances_.begin(), balances_.end(), [&](const Balance& b) { return b.is(quota); });
         if (same != balances_.end()) {
             balances.push_back(*same);
+            if (same->quota.limit != quota.limit) balances.back().told = 0;  // thresholds of another limit are others
             balances.back().quota = quota;
             balances.back().share.limit(quota.limit);
         } else {
-            // It may have been counted before: what is said now comes after.
-            const auto sequence = static_cast<std::uint64_t>(now_ns / 1000);
-            balances.push_back({quota, metering::quota_span(quota.period, now), metering::QuotaShare(quota.limit, sequence)});
+            balances.push_back(begun(quota, now));
         }
     }
     balances_ = std::move(balances);
@@ -52,19 +52,45 @@ bool QuotaPurse::known() const {
     return std::all_of(balances_.begin(), balances_.end(), [](const Balance& b) { return b.share.known(); });
 }
 
+// It may have been counted before, in another purse or before a clock was set back: what is said now comes after.
+QuotaPurse::Balance QuotaPurse::begun(const ports::Quota& quota, UtcMillis now) const {
+    return {quota, metering::quota_span(quota.period, now), metering::QuotaShare(quota.limit, static_cast<std::uint64_t>(seen_ns_ / 1000))};
+}
+
 // What is drawn and not yet delivered goes along: it will be counted where it is delivered.
-void QuotaPurse::roll(UtcMillis now) {
+void QuotaPurse::roll(UtcMillis now, std::int64_t now_ns) {
+    seen_ns_ = std::max(seen_ns_, now_ns);
     for (auto& b : balances_) {
         if (now < b.span.until && now >= b.span.from) continue;
-        if (b.share.known()) {
-            passing_.push_back(b);
-            passing_.back().share.close();
+        const auto drawn = b.share.pass();
+        Balance next = begun(b.quota, now);
+        const auto back = std::find_if(passing_.begin(), passing_.end(), [&](const Balance& p) { return p.is(b.quota) && p.span == next.span; });
+        if (back != passing_.end()) {
+            next = *back;
+            passing_.erase(back);
+            next.quota = b.quota;
+            next.share.limit(b.quota.limit);
+            next.said_ns = 0;
+            next.done = false;
+            next.share.reopen(drawn);
+        } else {
+            next.share.claim_beyond(drawn);
         }
-        metering::QuotaShare fresh(b.quota.limit);
-        fresh.claim_beyond(b.share.claimed());
-        b = {b.quota, metering::quota_span(b.quota.period, now), fresh};
+        if (b.share.known()) {
+            b.left_ns = seen_ns_;
+            b.said_ns = 0;
+            b.done = false;
+            passing_.push_back(b);
+        }
+        b = std::move(next);
         note_warnings();
     }
+}
+
+void QuotaPurse::forget_passed() {
+    std::erase_if(passing_, [&](const Balance& b) {
+        return seen_ns_ - b.left_ns > (b.done ? limits::quota_past_kept_ms : limits::quota_past_said_ms) * kMsNs;
+    });
 }
 
 void QuotaPurse::note_warnings() noexcept {
@@ -98,6 +124,9 @@ void QuotaPurse::pay_rates(std::uint64_t bytes) noexcept {
     }
 }
 
+// Whoever was not heard of for so long may have been forgotten when the books were made anew: what it held is somebody else's.
+bool QuotaPurse::current(const Balance& b, std::int64_t now_ns) const noexcept { return good_for_ns_ == 0 || now_ns - b.heard_ns <= good_for_ns_; }
+
 // From every quota, or from none.
 QuotaPurse::Short QuotaPurse::claim(std::uint64_t bytes, std::int64_t now_ns) {
     for (std::size_t i = 0; i < balances_.size(); ++i) {
@@ -107,12 +136,13 @@ QuotaPurse::Short QuotaPurse::claim(std::uint64_t bytes, std::int64_t now_ns) {
             b.share.claim_beyond(n);
             continue;
         }
-        if (b.share.claim(n)) {
+        if (current(b, now_ns) && b.share.claim(n)) {
             b.short_since_ns = 0;
             continue;
         }
+        b.share.need(n);
         for (std::size_t k = 0; k < i; ++k) balances_[k].share.give_back(amount(balances_[k].quota.metric, bytes));
-        if (!b.share.exhausted(n)) return Short::wait;
+        if (!b.share.exhausted(n) || !current(b, now_ns)) return Short::wait;
         // It may be that what two nodes counted was billed once: the ledger has the word, for as long as it takes.
         if (b.short_since_ns == 0) b.short_since_ns = now_ns;
         const bool sure = b.share.unsettled_by_all() == 0 || now_ns - b.short_since_ns > limits::quota_settle_max_ms * kMsNs;
@@ -123,7 +153,8 @@ QuotaPurse::Short QuotaPurse::claim(std::uint64_t bytes, std::int64_t now_ns) {
 
 QuotaPurse::Drawn QuotaPurse::draw(const ports::UsageOf& of, std::span<const Item> items, UtcMillis now, std::int64_t now_ns, bool whole) {
     const std::lock_guard lock(mutex_);
-    roll(now);
+    roll(now, now_ns);
+    used_ns_ = now_ns;
     auto& charges = charges_[of];
     Drawn out;
     for (const Item& item : items) {
@@ -198,7 +229,7 @@ void QuotaPurse::add(std::uint64_t events, std::uint64_t bytes) {
 
 bool QuotaPurse::exhausted(UtcMillis now) {
     const std::lock_guard lock(mutex_);
-    roll(now);
+    roll(now, seen_ns_);
     return std::any_of(balances_.begin(), balances_.end(),
                        [](const Balance& b) { return b.quota.kind == QuotaKind::hard && b.share.exhausted(1) && b.share.unsettled_by_all() == 0; });
 }
@@ -213,38 +244,40 @@ QuotaPurse::Balance* QuotaPurse::find(const ports::QuotaKey& key) noexcept {
 
 std::vector<QuotaPurse::Word> QuotaPurse::words(UtcMillis now, std::int64_t now_ns) {
     const std::lock_guard lock(mutex_);
-    roll(now);
+    roll(now, now_ns);
+    forget_passed();
+    const auto idle_ns =
+        good_for_ns_ == 0 ? limits::quota_idle_interval_ms * kMsNs : std::min(limits::quota_idle_interval_ms * kMsNs, good_for_ns_ / 2);
     std::vector<Word> out;
-    for (auto& b : passing_) out.push_back({{contract_, b.quota.metric, b.quota.kind, b.span}, b.share.stand(), b.quota.limit, false, true});
+    const auto say = [&](Balance& b, bool first, bool last) {
+        b.said_ns = now_ns;
+        out.push_back({{contract_, b.quota.metric, b.quota.kind, b.span}, b.share.stand(), b.quota.limit, first, last, now_ns});
+    };
+    for (auto& b : passing_)
+        if (!b.done && (b.said_ns == 0 || now_ns - b.said_ns >= limits::quota_exchange_interval_ms * kMsNs)) say(b, false, true);
     for (auto& b : balances_) {
         const auto since = now_ns - b.said_ns;
         const bool urgent = b.quota.kind == QuotaKind::hard && b.share.hungry();
         const bool due = (urgent && since >= limits::quota_urgent_interval_ms * kMsNs) ||
-                         (b.share.has_news() && since >= limits::quota_exchange_interval_ms * kMsNs) ||
-                         since >= limits::quota_idle_interval_ms * kMsNs;
-        if (!due && b.said_ns != 0) continue;
-        b.said_ns = now_ns;
-        const bool first = !b.share.known();
-        out.push_back({{contract_, b.quota.metric, b.quota.kind, b.span}, b.share.stand(), b.quota.limit, first, false});
+                         (b.share.has_news() && since >= limits::quota_exchange_interval_ms * kMsNs) || since >= idle_ns;
+        if (due || b.said_ns == 0) say(b, !b.share.known(), false);
     }
     return out;
 }
 
-void QuotaPurse::restate(Word& word) {
+void QuotaPurse::again(const ports::QuotaKey& key) {
     const std::lock_guard lock(mutex_);
-    if (Balance* b = find(word.key)) word.stand = b->share.stand();
+    if (Balance* b = find(key)) b->said_ns = 0;
 }
 
 void QuotaPurse::answered(const Word& word, const metering::QuotaAnswer& answer) {
     const std::lock_guard lock(mutex_);
     reachable_ = true;
-    if (word.last) {
-        std::erase_if(passing_, [&](const Balance& b) {
-            return b.quota.metric == word.key.metric && b.quota.kind == word.key.kind && b.span == word.key.span;
-        });
-        return;
-    }
-    if (Balance* b = find(word.key)) b->share.answered(word.stand, answer);
+    Balance* b = find(word.key);
+    if (b == nullptr) return;
+    b->heard_ns = std::max(b->heard_ns, word.at_ns);
+    b->share.answered(word.stand, answer);
+    b->done = word.last;
     note_warnings();
 }
 
@@ -309,6 +342,15 @@ void QuotaPurse::close() {
 bool QuotaPurse::take_waiting() {
     const std::lock_guard lock(mutex_);
     return std::exchange(waiting_, false);
+}
+
+bool QuotaPurse::idle(std::int64_t now_ns) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(charges_, [](const auto& of) { return of.second.size() == 0; });
+    if (waiting_ || !charges_.empty() || now_ns - used_ns_ < limits::quota_purse_idle_ms * kMsNs) return false;
+    // Whoever was told of a threshold is not told again because nobody was there for a while.
+    return std::all_of(balances_.begin(), balances_.end(), [](const Balance& b) { return b.told == 0 && b.share.at_rest(); }) &&
+           std::all_of(passing_.begin(), passing_.end(), [](const Balance& b) { return b.done; });
 }
 
 bool QuotaPurse::waiting() const {

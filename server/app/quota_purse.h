@@ -22,7 +22,9 @@ namespace licet::app {
 
 class QuotaPurse {
   public:
-    QuotaPurse(ContractNo contract, const ports::QuotaTerms& terms, UtcMillis now, std::int64_t now_ns);
+    // `good_for_ns`: so long after the books were heard what is held of a hard quota may be drawn on; 0: for ever. Later they may have been lost and
+    // made anew without it.
+    QuotaPurse(ContractNo contract, const ports::QuotaTerms& terms, UtcMillis now, std::int64_t now_ns, std::int64_t good_for_ns = 0);
 
     // The contract says something else. Balances of quotas that stay go on.
     void terms(const ports::QuotaTerms& terms, UtcMillis now, std::int64_t now_ns);
@@ -55,7 +57,8 @@ class QuotaPurse {
     [[nodiscard]] bool exhausted(UtcMillis now);
     // Bits of warnings that hold now: 2i for 80 % of quota i, 2i + 1 for 100 %.
     [[nodiscard]] std::uint32_t warnings() const noexcept { return warnings_.load(std::memory_order_relaxed); }
-    // {metric, period, kind, limit, used, remaining, percent, resets} of quota `index`; null: there is none.
+    // {metric, period, kind, limit, resets} and {used, remaining, percent}, or {unknown} before the books were heard, of quota `index`; null: there
+    // is none.
     [[nodiscard]] nlohmann::json state(std::size_t index) const;
     [[nodiscard]] nlohmann::json states() const;
     [[nodiscard]] bool reachable() const;
@@ -71,9 +74,10 @@ class QuotaPurse {
         std::uint64_t limit = 0;
         bool first = false;  // nothing was heard of this span before
         bool last = false;   // the span has passed
+        std::int64_t at_ns = 0;
     };
     [[nodiscard]] std::vector<Word> words(UtcMillis now, std::int64_t now_ns);
-    void restate(Word& word);  // what it says has changed
+    void again(const ports::QuotaKey& key);  // to be said now, whenever it was said last
     void answered(const Word& word, const metering::QuotaAnswer& answer);
     void unanswered(const Word& word);  // the books cannot be reached
     // Spans in which this start's own count is to be held against the ledger now.
@@ -89,6 +93,8 @@ class QuotaPurse {
     // Somebody was refused since this was asked last.
     [[nodiscard]] bool take_waiting();
     [[nodiscard]] bool waiting() const;
+    // Nobody has drawn for a while, nothing is held or open, and the books know it: it may go, and be made anew from them.
+    [[nodiscard]] bool idle(std::int64_t now_ns);
     struct Passed {  // a threshold
         ports::Quota quota;
         metering::QuotaSpan span;
@@ -104,7 +110,13 @@ class QuotaPurse {
         metering::QuotaShare share;
         std::int64_t said_ns = 0, settled_ns = 0;
         std::int64_t short_since_ns = 0;  // since when somebody was told to wait although nothing is left as far as is known
+        std::int64_t heard_ns = 0;        // when the last word was said that was answered
+        std::int64_t left_ns = 0;         // when its span had passed
         std::uint8_t told = 0;            // thresholds passed() has told
+        bool done = false;                // its last word was answered
+        [[nodiscard]] bool is(const ports::Quota& q) const noexcept {
+            return quota.metric == q.metric && quota.period == q.period && quota.kind == q.kind;
+        }
     };
     struct Rate {
         std::uint64_t per_second = 0;  // 0: any
@@ -115,21 +127,26 @@ class QuotaPurse {
     [[nodiscard]] static std::uint64_t amount(metering::QuotaMetric metric, std::uint64_t bytes) noexcept {
         return metric == metering::QuotaMetric::events ? 1 : bytes;
     }
-    void roll(UtcMillis now);
+    void roll(UtcMillis now, std::int64_t now_ns);
+    [[nodiscard]] Balance begun(const ports::Quota& quota, UtcMillis now) const;
+    void forget_passed();
     void note_warnings() noexcept;
     void need_all(std::span<const Item> items) noexcept;
     [[nodiscard]] bool covered_by_rates(std::uint64_t bytes) noexcept;
     void pay_rates(std::uint64_t bytes) noexcept;
     [[nodiscard]] Short claim(std::uint64_t bytes, std::int64_t now_ns);
     void give_back(std::uint64_t bytes) noexcept;
+    [[nodiscard]] bool current(const Balance& b, std::int64_t now_ns) const noexcept;
     [[nodiscard]] Balance* find(const ports::QuotaKey& key) noexcept;
 
     const ContractNo contract_;
+    const std::int64_t good_for_ns_;
     mutable std::mutex mutex_;
     std::vector<Balance> balances_;
-    std::vector<Balance> passing_;  // of spans that have ended: a last word is to be said
+    std::vector<Balance> passing_;  // of spans that have ended: a last word is to be said; kept for a while, as a clock may be set back
     std::array<Rate, 2> rates_;     // by metric
     std::map<ports::UsageOf, metering::Charges> charges_;
+    std::int64_t seen_ns_ = 0, used_ns_ = 0;  // the latest time anyone said, and that of the last draw
     bool waiting_ = false, reachable_ = true;
     std::atomic<std::uint32_t> warnings_{0};
 };

@@ -18,14 +18,16 @@ int percent_of(const metering::QuotaShare& share) noexcept {
 }
 
 json state_of(const ports::Quota& quota, const metering::QuotaSpan& span, const metering::QuotaShare& share) {
-    return {{"metric", ports::name_of(quota.metric)},
-            {"period", ports::name_of(quota.period)},
-            {"kind", ports::name_of(quota.kind)},
-            {"limit", quota.limit},
-            {"used", share.used_by_all()},
-            {"remaining", remaining(share)},
-            {"percent", percent_of(share)},
-            {"resets", format_rfc3339(span.until)}};
+    json out{{"metric", ports::name_of(quota.metric)},
+             {"period", ports::name_of(quota.period)},
+             {"kind", ports::name_of(quota.kind)},
+             {"limit", quota.limit},
+             {"resets", format_rfc3339(span.until)}};
+    if (share.known())
+        out.update(json{{"used", share.used_by_all()}, {"remaining", remaining(share)}, {"percent", percent_of(share)}});
+    else
+        out["unknown"] = true;
+    return out;
 }
 
 // The policy's name within the contract, as a structured field's string.

@@ -3,12 +3,20 @@
 #include <functional>
 #include <vector>
 
+#include "base/usage_limits.h"
+
 namespace licet::app {
 namespace {
 
 using nlohmann::json;
 
 constexpr int kReadsMax = 3;
+constexpr std::int64_t kDayMs = 86'400'000;
+
+template <class Record>
+UsagePending::Of of(const Record& r) {
+    return {r.contract, r.product, r.at.value / kDayMs};
+}
 
 }  // namespace
 
@@ -22,7 +30,7 @@ class CountedJournal final : public ports::UsageJournal {
         UsagePending::Counts counts;
         for (const auto& r : records) {
             if (r.kind != ports::UsageKind::delivered) continue;
-            auto& count = counts[{r.contract, r.product}];
+            auto& count = counts[of(r)];
             count.events += r.events;
             count.bytes += r.bytes;
         }
@@ -31,6 +39,7 @@ class CountedJournal final : public ports::UsageJournal {
         if (!accepted && !counts.empty()) count(counts, false);
         return accepted;
     }
+    std::shared_ptr<ports::UnappendedUsage> writer() override { return journal_->writer(); }
     void close() override { journal_->close(); }
 
   private:
@@ -66,7 +75,7 @@ class CountedBacklog final : public ports::UsageBacklog {
             ++state.flushes;
             for (const auto& r : taken_) {
                 if (r.boot > boot || (r.boot == boot && r.sequence > sequence)) continue;
-                const auto at = state.counts.find({r.contract, r.product});
+                const auto at = state.counts.find(of(r));
                 if (at == state.counts.end()) continue;
                 at->second.events -= r.events;
                 at->second.bytes -= r.bytes;
@@ -94,8 +103,13 @@ UsagePending::Read UsagePending::read() const {
     return state_->with([](const State& state) { return Read{state.counts, state.flushes}; });
 }
 
-Result<json> usage_now(const Snapshot& snapshot, const std::string& party, const UsagePending& pending, Quotas& quotas,
+Result<json> usage_now(const Snapshot& snapshot, const std::string& party, const std::string& period, const UsagePending& pending, Quotas& quotas,
                        const std::function<Result<json>()>& report) {
+    // What limits the contracts is heard of while the ledger is read.
+    std::vector<std::pair<const ports::Contract*, std::shared_ptr<QuotaPurse>>> limited;
+    for (const auto* contract : snapshot.all_contracts())
+        if (contract->party == party && contract->quota.limits())
+            if (auto purse = quotas.purse(*contract)) limited.emplace_back(contract, std::move(purse));
     // Nothing is missed and nothing shown twice that was flushed in between, or it is read again.
     auto before = pending.read();
     auto out = report();
@@ -108,22 +122,23 @@ Result<json> usage_now(const Snapshot& snapshot, const std::string& party, const
     if (!out) return out;
     json lines = json::array(), states = json::array();
     for (const auto& [key, count] : before.counts) {
-        const auto* contract = snapshot.contract(key.first);
-        const auto* product = snapshot.product(key.second);
-        if (contract == nullptr || product == nullptr || contract->party != party || count == ports::UsageCount{}) continue;
-        lines.push_back({{"contract", contract->name}, {"product", product->product.name}, {"events", count.events}, {"bytes", count.bytes}});
+        const auto& [contract_no, product_no, on] = key;
+        const auto* contract = snapshot.contract(contract_no);
+        const auto* product = snapshot.product(product_no);
+        const auto day = format_rfc3339({on * kDayMs}).substr(0, 10);
+        if (contract == nullptr || product == nullptr || contract->party != party || count == ports::UsageCount{} || !day.starts_with(period))
+            continue;
+        lines.push_back(
+            {{"contract", contract->name}, {"product", product->product.name}, {"day", day}, {"events", count.events}, {"bytes", count.bytes}});
     }
-    for (const auto* contract : snapshot.all_contracts()) {
-        if (contract->party != party) continue;
-        if (!contract->quota.limits()) continue;
-        auto purse = quotas.known(contract->no);
-        if (!purse) purse = quotas.purse(*contract);
-        if (!purse || !quotas.await(*purse)) continue;
+    std::vector<std::shared_ptr<QuotaPurse>> purses;
+    for (const auto& [contract, purse] : limited) purses.push_back(purse);
+    quotas.await(purses, limits::usage_quotas_wait_ms);
+    for (const auto& [contract, purse] : limited)
         for (auto& state : purse->states()) {
             state["contract"] = contract->name;
             states.push_back(std::move(state));
         }
-    }
     (*out)["pending"] = std::move(lines);
     (*out)["quotas"] = std::move(states);
     return out;

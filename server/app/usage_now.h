@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/guarded.h"
@@ -19,7 +20,8 @@ namespace licet::app {
 
 class UsagePending {
   public:
-    using Counts = std::map<std::pair<ContractNo, ProductNo>, ports::UsageCount>;
+    using Of = std::tuple<ContractNo, ProductNo, std::int64_t>;  // and the UTC day of its delivery, counted from 1970
+    using Counts = std::map<Of, ports::UsageCount>;
 
     // The same journal, counted: records of this start from when they are accepted until they are flushed.
     [[nodiscard]] std::shared_ptr<ports::UsageJournal> counted(std::shared_ptr<ports::UsageJournal> journal);
@@ -42,9 +44,10 @@ class UsagePending {
     std::shared_ptr<Guarded<State>> state_ = std::make_shared<Guarded<State>>();
 };
 
-// `report` gives a partner's lines as JSON from the ledger; it may be asked again, when something was flushed meanwhile. Adds `pending` (contract,
-// product, events, bytes) and `quotas` (a QuotaPurse's states, by contract) of the party's contracts on this node.
-[[nodiscard]] Result<nlohmann::json> usage_now(const Snapshot& snapshot, const std::string& party, const UsagePending& pending, Quotas& quotas,
-                                               const std::function<Result<nlohmann::json>()>& report);
+// `report` gives a partner's lines of `period` as JSON from the ledger; it may be asked again, when something was flushed meanwhile. Adds `pending`
+// of the period (contract, product, day, events, bytes) and `quotas` (a QuotaPurse's states, by contract) of the party's contracts on this node:
+// those of which nothing is heard within limits::usage_quotas_wait_ms, all together, say that they are unknown.
+[[nodiscard]] Result<nlohmann::json> usage_now(const Snapshot& snapshot, const std::string& party, const std::string& period,
+                                               const UsagePending& pending, Quotas& quotas, const std::function<Result<nlohmann::json>()>& report);
 
 }  // namespace licet::app

@@ -10,6 +10,8 @@
 
 #include "server/app/contract_bill.h"
 #include "server/app/snapshot.h"
+#include "server/ports/accounts.h"
+#include "server/ports/billing.h"
 #include "server/ports/usage_ledger.h"
 
 namespace licet::app {
@@ -23,7 +25,7 @@ struct UsageLine {
     int exponent = 2;
 };
 
-// The books of one contract: delivered = billed + unbilled in the period; suspense (offsets a crash left undecided) over all time, in no line.
+// The books of one contract in the period: delivered = billed + unbilled; suspense (offsets that a crash left undecided) is in no line.
 struct UsageBooks {
     std::string contract;
     ports::UsageCount delivered, billed, unbilled;
@@ -33,28 +35,49 @@ struct UsageBooks {
     }
 };
 
+// The signed document a closed period's lines are of.
+struct UsageStatement {
+    std::string contract;
+    std::uint64_t number = 0;
+    std::string hash;
+    UtcMillis closed_at;
+};
+
 struct UsageReport {
     std::string period;
     std::vector<std::string> group;  // contract always first: a line has one currency
     std::vector<UsageLine> lines;
     std::vector<UsageBooks> books;  // by contract
+    bool closed = false;
+    std::vector<UsageStatement> statements = {};  // of a closed period, by contract
 };
 
 class UsageReports {
   public:
-    UsageReports(std::shared_ptr<ports::UsageLedger> ledger, std::shared_ptr<const Clock> clock, std::string region)
-        : ledger_(std::move(ledger)), clock_(std::move(clock)), region_(std::move(region)) {}
+    // Without `billing` and `accounts` no period is closed.
+    UsageReports(std::shared_ptr<ports::UsageLedger> ledger, std::shared_ptr<const Clock> clock, std::string region,
+                 std::shared_ptr<ports::Billing> billing = nullptr, std::shared_ptr<ports::Accounts> accounts = nullptr)
+        : ledger_(std::move(ledger)),
+          clock_(std::move(clock)),
+          region_(std::move(region)),
+          billing_(std::move(billing)),
+          accounts_(std::move(accounts)) {}
 
     // `period`: "YYYY-MM" (UTC). `group`: of contract, product, day, region; contract is added when missing. `party` not empty: its contracts only.
     // A line is a sum of an account's lines (ports::AccountLine), so that every grouping comes to the same total. What is missing to a minimum is
-    // owed once the month is over. Errors: invalid_parameter (query:period, query:group), unavailable, internal when an amount has too many digits or
-    // usage is of a contract not in the snapshot.
+    // owed once the month is over. A closed period is read from its statements, whatever was delivered or changed since. Errors: invalid_parameter
+    // (query:period, query:group), unavailable, internal when an amount has too many digits or usage is of a contract not in the snapshot.
     [[nodiscard]] Result<UsageReport> report(const Snapshot& snapshot, std::string_view period, std::string_view group, std::string_view party) const;
 
   private:
+    [[nodiscard]] Result<bool> is_closed(std::string_view period) const;
+    [[nodiscard]] Result<UsageReport> stated(UsageReport report, std::string_view party) const;
+
     const std::shared_ptr<ports::UsageLedger> ledger_;
     const std::shared_ptr<const Clock> clock_;
     const std::string region_;
+    const std::shared_ptr<ports::Billing> billing_;
+    const std::shared_ptr<ports::Accounts> accounts_;
 };
 
 [[nodiscard]] nlohmann::json to_json(const UsageReport& report);

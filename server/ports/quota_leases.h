@@ -49,6 +49,18 @@ class QuotaLeases {
         bool doubt = false;
     };
     [[nodiscard]] virtual Result<std::optional<Answer>> exchange(const QuotaKey& key, const metering::QuotaStand& stand, std::uint64_t limit) = 0;
+    // Many, each by itself, and where it can be in one round trip.
+    struct Saying {
+        QuotaKey key;
+        metering::QuotaStand stand;
+        std::uint64_t limit = 0;
+    };
+    using Answered = Result<std::optional<Answer>>;
+    [[nodiscard]] virtual std::vector<Answered> exchange_all(const std::vector<Saying>& all) {
+        std::vector<Answered> out;
+        for (const auto& one : all) out.push_back(exchange(one.key, one.stand, one.limit));
+        return out;
+    }
     // Makes the book, unless somebody was faster: from then on, for one lease, holders restate what they hold. `others`: what the ledger says of
     // every start but this one.
     [[nodiscard]] virtual Status open(const QuotaKey& key, const std::vector<QuotaPart>& others) = 0;
@@ -57,6 +69,19 @@ class QuotaLeases {
     // Up to `wanted` of a contract's rate; 0: none now.
     [[nodiscard]] virtual Result<std::uint64_t> take(ContractNo contract, metering::QuotaMetric metric, std::uint64_t per_second,
                                                      std::uint64_t wanted) = 0;
+    struct Taking {
+        ContractNo contract;
+        metering::QuotaMetric metric{};
+        std::uint64_t per_second = 0, wanted = 0;
+    };
+    [[nodiscard]] virtual std::vector<Result<std::uint64_t>> take_all(const std::vector<Taking>& all) {
+        std::vector<Result<std::uint64_t>> out;
+        for (const auto& one : all) out.push_back(take(one.contract, one.metric, one.per_second, one.wanted));
+        return out;
+    }
+    // So long what a holder was promised outlives a loss of the books; whoever was not heard of for longer may have been forgotten. 0: they are not
+    // lost while there is anyone to hold something.
+    [[nodiscard]] virtual int restating_ms() const noexcept { return 0; }
 };
 
 // The authority: what was billed. Implemented in server/postgres.

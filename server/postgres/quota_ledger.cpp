@@ -8,13 +8,8 @@ namespace {
 // A start has ended when a later one of its node is known: that one brought its journal into the ledger before it was.
 constexpr const char* kDelivered =
     "SELECT node, boot, sum(billed_events), sum(billed_bytes), sum(unbilled_events), sum(unbilled_bytes), "
-    "EXISTS (SELECT 1 FROM usage_watermark w WHERE w.node = parts.node AND w.boot > parts.boot) "
-    "FROM (SELECT node, boot, events AS billed_events, bytes AS billed_bytes, 0 AS unbilled_events, 0 AS unbilled_bytes FROM usage_billed "
-    "WHERE contract = $1 AND day >= $2::date AND day < $3::date AND ($4 = '' OR (node = $4 AND boot = $5)) "
-    "UNION ALL SELECT node, boot, events, bytes, 0, 0 FROM usage_replayed "
-    "WHERE contract = $1 AND day >= $2::date AND day < $3::date AND ($4 = '' OR (node = $4 AND boot = $5)) "
-    "UNION ALL SELECT node, boot, 0, 0, events, bytes FROM usage_unbilled "
-    "WHERE contract = $1 AND day >= $2::date AND day < $3::date AND ($4 = '' OR (node = $4 AND boot = $5))) parts GROUP BY node, boot";
+    "EXISTS (SELECT 1 FROM usage_watermark w WHERE w.node = parts.node AND w.boot > parts.boot) FROM usage_by_start parts "
+    "WHERE contract = $1 AND day >= $2::date AND day < $3::date AND ($4 = '' OR (node = $4 AND boot = $5)) GROUP BY node, boot";
 
 class PgQuotaLedger final : public ports::QuotaLedger {
   public:

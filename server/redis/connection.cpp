@@ -16,20 +16,42 @@ bool Connection::connect() {
     return context_ != nullptr;
 }
 
-Reply Connection::command(const std::vector<std::string>& words) {
-    if (!connect()) return nullptr;
+bool Connection::append(const std::vector<std::string>& words) {
     std::vector<const char*> arguments;
     std::vector<std::size_t> sizes;
     for (const auto& word : words) {
         arguments.push_back(word.data());
         sizes.push_back(word.size());
     }
-    Reply reply(static_cast<redisReply*>(redisCommandArgv(context_.get(), static_cast<int>(words.size()), arguments.data(), sizes.data())));
-    if (!reply || reply->type == REDIS_REPLY_ERROR) {
-        context_.reset();
-        return nullptr;
+    return redisAppendCommandArgv(context_.get(), static_cast<int>(words.size()), arguments.data(), sizes.data()) == REDIS_OK;
+}
+
+Reply Connection::reply() {
+    void* raw = nullptr;
+    if (redisGetReply(context_.get(), &raw) != REDIS_OK) return nullptr;
+    Reply reply(static_cast<redisReply*>(raw));
+    return reply && reply->type != REDIS_REPLY_ERROR ? std::move(reply) : nullptr;
+}
+
+Reply Connection::command(const std::vector<std::string>& words) {
+    if (!connect()) return nullptr;
+    auto answer = append(words) ? reply() : nullptr;
+    if (!answer) context_.reset();
+    return answer;
+}
+
+std::vector<Reply> Connection::commands(const std::vector<std::vector<std::string>>& all) {
+    if (!connect()) return {};
+    bool good = true;
+    for (const auto& words : all) good = good && append(words);
+    std::vector<Reply> out;
+    for (std::size_t i = 0; good && i < all.size(); ++i) {
+        out.push_back(reply());
+        good = out.back() != nullptr;
     }
-    return reply;
+    if (good) return out;
+    context_.reset();
+    return {};
 }
 
 Reply Connection::message(std::chrono::steady_clock::time_point deadline) {

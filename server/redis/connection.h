@@ -23,12 +23,17 @@ class Connection {
 
     // Null after an I/O error, an error reply or a timeout; the connection is then dropped.
     [[nodiscard]] Reply command(const std::vector<std::string>& words);
+    // All in one round trip; as many replies, or none: as above, if any failed.
+    [[nodiscard]] std::vector<Reply> commands(const std::vector<std::vector<std::string>>& all);
     // Waits for a pushed message (after SUBSCRIBE) until the deadline. Null: none came or the connection failed.
     [[nodiscard]] Reply message(std::chrono::steady_clock::time_point deadline);
     [[nodiscard]] bool connected() const noexcept { return context_ != nullptr; }
 
   private:
     bool connect();
+    // Written when the first reply is asked for.
+    bool append(const std::vector<std::string>& words);
+    Reply reply();
     struct ContextFree {
         void operator()(redisContext* c) const noexcept { redisFree(c); }
     };

@@ -80,42 +80,70 @@ class RedisQuotas final : public ports::QuotaLeases {
         return success();
     }
 
-    Exchanged exchange(const ports::QuotaKey& key, const metering::QuotaStand& s, std::uint64_t limit) override {
-        const auto reply = on_book(
-            kExchange, key,
-            {options_.who, std::to_string(s.sequence), std::to_string(s.used), std::to_string(s.unsettled), std::to_string(s.held),
-             std::to_string(s.wanted), std::to_string(limit), std::to_string(options_.lease_ms), std::to_string(key.span.until.value + kKeptMs)});
-        if (!reply || (reply->type != REDIS_REPLY_ARRAY && reply->type != REDIS_REPLY_NIL)) return unreachable();
-        if (reply->type == REDIS_REPLY_NIL) return std::optional<Answer>();
-        if (reply->elements != 5) return unreachable();
-        const auto at = [&](std::size_t i) { return number(*reply->element[i]); };
-        return std::optional(Answer{{at(0), at(1), at(2), at(3)}, at(4) != 0});
+    Exchanged exchange(const ports::QuotaKey& key, const metering::QuotaStand& stand, std::uint64_t limit) override {
+        return answer_in(ask(saying({key, stand, limit})));
+    }
+    std::vector<Exchanged> exchange_all(const std::vector<Saying>& all) override {
+        std::vector<std::vector<std::string>> commands;
+        for (const auto& one : all) commands.push_back(saying(one));
+        std::vector<Exchanged> out;
+        for (const auto& reply : ask_all(commands)) out.push_back(answer_in(reply));
+        return out;
     }
 
     Status open(const ports::QuotaKey& key, const std::vector<ports::QuotaPart>& others) override { return tell(kOpen, key, others); }
     Status settle(const ports::QuotaKey& key, const std::vector<ports::QuotaPart>& ended) override { return tell(kSettle, key, ended); }
 
     Result<std::uint64_t> take(ContractNo contract, metering::QuotaMetric metric, std::uint64_t per_second, std::uint64_t wanted) override {
-        const std::string bucket =
-            prefix_ + "rate:" + std::to_string(contract.value) + (metric == metering::QuotaMetric::events ? ":events" : ":bytes");
-        const auto reply = ask({"EVAL", std::string(kTake), "1", bucket, std::to_string(per_second), std::to_string(wanted)});
-        if (!reply || reply->type != REDIS_REPLY_STRING) return unreachable();
-        return number(*reply);
+        return taken_in(ask(taking({contract, metric, per_second, wanted})));
     }
+    std::vector<Result<std::uint64_t>> take_all(const std::vector<Taking>& all) override {
+        std::vector<std::vector<std::string>> commands;
+        for (const auto& one : all) commands.push_back(taking(one));
+        std::vector<Result<std::uint64_t>> out;
+        for (const auto& reply : ask_all(commands)) out.push_back(taken_in(reply));
+        return out;
+    }
+    int restating_ms() const noexcept override { return options_.lease_ms; }
 
   private:
     static Error unreachable() { return {Errc::unavailable, "what nodes know of quotas cannot be reached", {}}; }
 
-    Reply on_book(std::string_view body, const ports::QuotaKey& key, const std::vector<std::string>& arguments) {
+    [[nodiscard]] std::vector<std::string> saying(const Saying& one) const {
+        const auto& s = one.stand;
+        return on_book(kExchange, one.key,
+                       {options_.who, std::to_string(s.sequence), std::to_string(s.used), std::to_string(s.unsettled), std::to_string(s.held),
+                        std::to_string(s.wanted), std::to_string(one.limit), std::to_string(options_.lease_ms),
+                        std::to_string(one.key.span.until.value + kKeptMs)});
+    }
+    static Exchanged answer_in(const Reply& reply) {
+        if (!reply || (reply->type != REDIS_REPLY_ARRAY && reply->type != REDIS_REPLY_NIL)) return unreachable();
+        if (reply->type == REDIS_REPLY_NIL) return std::optional<Answer>();
+        if (reply->elements != 5) return unreachable();
+        const auto at = [&](std::size_t i) { return number(*reply->element[i]); };
+        return std::optional(Answer{{at(0), at(1), at(2), at(3)}, at(4) != 0});
+    }
+    [[nodiscard]] std::vector<std::string> taking(const Taking& one) const {
+        const std::string bucket =
+            prefix_ + "rate:" + std::to_string(one.contract.value) + (one.metric == metering::QuotaMetric::events ? ":events" : ":bytes");
+        return {"EVAL", std::string(kTake), "1", bucket, std::to_string(one.per_second), std::to_string(one.wanted)};
+    }
+    static Result<std::uint64_t> taken_in(const Reply& reply) {
+        if (!reply || reply->type != REDIS_REPLY_STRING) return unreachable();
+        return number(*reply);
+    }
+
+    [[nodiscard]] std::vector<std::string> on_book(std::string_view body, const ports::QuotaKey& key,
+                                                   const std::vector<std::string>& arguments) const {
         std::vector<std::string> words{"EVAL", std::string(kRemember) + std::string(body), "2", prefix_ + "quota:" + name_of(key), memory_};
         words.insert(words.end(), arguments.begin(), arguments.end());
-        return ask(words);
+        return words;
     }
     Status tell(std::string_view body, const ports::QuotaKey& key, const std::vector<ports::QuotaPart>& parts) {
         std::vector<std::string> arguments{std::to_string(key.span.until.value + kKeptMs)};
         for (const auto& part : parts)
             arguments.insert(arguments.end(), {part.who(), std::to_string(part.billed(key.metric)), part.ended ? "1" : "0"});
-        const auto reply = on_book(body, key, arguments);
+        const auto reply = ask(on_book(body, key, arguments));
         if (!reply || reply->type != REDIS_REPLY_INTEGER) return unreachable();
         return success();
     }
@@ -129,6 +157,20 @@ class RedisQuotas final : public ports::QuotaLeases {
         if (!reply && !fresh) reply = connection_.command(words);
         if (!reply) down_until_ = Steady::now() + kRetryPause;
         return reply;
+    }
+
+    // As many replies: none of them, when one failed.
+    std::vector<Reply> ask_all(const std::vector<std::vector<std::string>>& all) {
+        const std::lock_guard lock(mutex_);
+        std::vector<Reply> out;
+        if (!all.empty() && Steady::now() >= down_until_) {
+            const bool fresh = !connection_.connected();
+            out = connection_.commands(all);
+            if (out.empty() && !fresh) out = connection_.commands(all);
+            if (out.empty()) down_until_ = Steady::now() + kRetryPause;
+        }
+        out.resize(all.size());
+        return out;
     }
 
     const QuotaOptions options_;

@@ -147,6 +147,8 @@ def many_streams_on_two_nodes_meet_exactly_at_the_limit(context):
             equal((e.status, e.slug), (429, "quota-exhausted"), "a page")
             equal(int(e.headers["Retry-After"]) == e.problem["retryAfter"] >= 1, True, "when to come again")
             equal(e.problem["quotas"][0]["remaining"], 0, "what is left")
+            equal(e.headers["RateLimit-Policy"], policy, "the policy of a refusal")
+            equal(e.headers["RateLimit"], f'"events-month";r=0;t={e.problem["retryAfter"]}', "what is left, of a refusal")
     state = context.usage()["quotas"]
     equal([(q["contract"], q["used"], q["remaining"], q["percent"]) for q in state], [(context.name, limit, 0, 100)], "the state of the quota")
     # More is allowed: every stream goes on from its cursor, and nothing is missed or repeated.

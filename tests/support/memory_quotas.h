@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,7 @@ class MemoryBooks {
     std::atomic<bool> reachable{true};
     std::atomic<int> opened{0};
     std::atomic<std::uint64_t> tokens{0};  // of every rate
+    std::atomic<int> restating_ms{0};
     void lose() {
         const std::lock_guard lock(mutex);
         books.clear();
@@ -53,7 +55,9 @@ class MemoryLeases final : public ports::QuotaLeases {
     Status settle(const ports::QuotaKey& key, const std::vector<ports::QuotaPart>& ended) override {
         if (auto up = state(); !up) return up;
         const std::lock_guard lock(books_->mutex);
-        for (const auto& part : ended) books_->books[MemoryBooks::name(key)].settle(part.who(), part.billed(key.metric));
+        const auto at = books_->books.find(MemoryBooks::name(key));
+        if (at == books_->books.end()) return success();
+        for (const auto& part : ended) at->second.settle(part.who(), part.billed(key.metric));
         return success();
     }
     Result<std::uint64_t> take(ContractNo, metering::QuotaMetric, std::uint64_t, std::uint64_t wanted) override {
@@ -63,6 +67,8 @@ class MemoryLeases final : public ports::QuotaLeases {
         books_->tokens -= given;
         return given;
     }
+
+    int restating_ms() const noexcept override { return books_->restating_ms; }
 
   private:
     [[nodiscard]] Status state() const {
@@ -77,8 +83,9 @@ class MemoryLeases final : public ports::QuotaLeases {
 class MemoryQuotaLedger final : public ports::QuotaLedger {
   public:
     Result<std::vector<ports::QuotaPart>> delivered(ContractNo, const metering::QuotaSpan&, const std::string& node, std::uint64_t boot) override {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
         ++asked;
+        woken_.wait(lock, [&] { return !hanging_; });
         if (!reachable) return Error{Errc::unavailable, "test", {}};
         std::vector<ports::QuotaPart> out;
         for (const auto& [who, part] : parts_)
@@ -91,11 +98,19 @@ class MemoryQuotaLedger final : public ports::QuotaLedger {
         auto& part = parts_[node + "/" + std::to_string(boot)];
         part = {node, boot, events, bytes, unbilled, 0, ended};
     }
+    // It neither answers nor fails.
+    void hang(bool yes) {
+        const std::lock_guard lock(mutex_);
+        hanging_ = yes;
+        woken_.notify_all();
+    }
     std::atomic<bool> reachable{true};
     std::atomic<int> asked{0};
 
   private:
     std::mutex mutex_;
+    std::condition_variable woken_;
+    bool hanging_ = false;
     std::map<std::string, ports::QuotaPart> parts_;
 };
 

@@ -61,3 +61,41 @@ TEST_CASE("quotas: the ledger tells what each start delivered for a contract in 
     CHECK(by_start(quotas->delivered(kOf.contract, month, "n1", 2)).empty());
     CHECK_FALSE(by_start(quotas->delivered(kOf.contract, month))["n2/4"].ended);
 }
+
+TEST_CASE("quotas: the sums by start are those of the rows, however often a flush is sent, and nobody who serves writes them") {
+    // Rows less sums, of either side that the other has not.
+    constexpr const char* kDifferences =
+        "SELECT count(*) FROM (SELECT contract, day, node, boot, sum(e) e, sum(b) b, sum(ue) ue, sum(ub) ub FROM "
+        "(SELECT contract, day, node, boot, events e, bytes b, 0 ue, 0 ub FROM usage_billed UNION ALL "
+        "SELECT contract, day, node, boot, events, bytes, 0, 0 FROM usage_replayed UNION ALL "
+        "SELECT contract, day, node, boot, 0, 0, events, bytes FROM usage_unbilled) r GROUP BY 1, 2, 3, 4) r "
+        "FULL JOIN usage_by_start s USING (contract, day, node, boot) WHERE "
+        "(r.e, r.b, r.ue, r.ub) IS DISTINCT FROM (s.billed_events, s.billed_bytes, s.unbilled_events, s.unbilled_bytes)";
+    const Books b;
+    constexpr std::int64_t kDay = 86'400'000;
+    Script one, two(3);
+    const auto first = one.delivered(0, 100).delivered(300, 310, kOf, kNoon + kDay).add(UsageKind::replayed, 0, 50).take();
+    for (int i = 0; i < 3; ++i) b.flush(first, "n1");
+    b.flush(two.delivered(50, 150).delivered(400, 500).take(), "n2");
+    b.flush(one.delivered(100, 120).take(), "n1");
+    CHECK(b.database.value(kDifferences) == "0");
+    CHECK(b.database.value("SELECT count(*) FROM usage_by_start") == "3");
+    CHECK(b.database.value("SELECT billed_events FROM usage_by_start WHERE node = 'n1' AND day = '2026-11-21'") == "170");
+    CHECK(b.database.value("SELECT unbilled_events FROM usage_by_start WHERE node = 'n2'") == "100");
+    pqxx::connection serving(b.database.serving_dsn());
+    for (const auto* sql :
+         {"UPDATE usage_by_start SET billed_events = 0", "DELETE FROM usage_by_start", "INSERT INTO usage_by_start SELECT 1, now(), 'n', 1"}) {
+        pqxx::work t(serving);
+        CHECK_THROWS_AS(t.exec(sql), pqxx::insufficient_privilege);
+    }
+    // A table of the session's own does not stand in for it.
+    {
+        pqxx::connection owner(b.database.dsn);
+        pqxx::nontransaction t(owner);
+        t.exec("CREATE TEMP TABLE usage_by_start (LIKE public.usage_by_start)");
+        t.exec(
+            "INSERT INTO usage_billed (contract, product, partition, stream_epoch, range, events, bytes, day, region, node, boot, sequence) "
+            "VALUES (1, 2, 0, 4, '[900,905)', 5, 5, '2026-11-21', 'eu', 'n1', 1, 99)");
+    }
+    CHECK(b.database.value("SELECT billed_events FROM public.usage_by_start WHERE node = 'n1' AND day = '2026-11-21'") == "175");
+}

@@ -8,6 +8,7 @@
 
 #include "base/usage_limits.h"
 #include "tests/support/memory_quotas.h"
+#include "tests/support/no_metrics.h"
 
 using namespace licet;
 using namespace licet::app;
@@ -20,18 +21,6 @@ using Short = QuotaPurse::Short;
 namespace {
 
 const ports::UsageOf kOf{{1}, {7}, {0}, {1}};
-
-class NoMetrics final : public ports::Metrics {
-  public:
-    struct Number final : ports::Counter, ports::Gauge {
-        void add(double) noexcept override {}
-        void set(double) noexcept override {}
-    };
-    ports::Counter& counter(const std::string&, const std::string&, const Labels&) override { return number; }
-    ports::Gauge& gauge(const std::string&, const std::string&, const Labels&) override { return number; }
-    std::string text() const override { return {}; }
-    Number number;
-};
 
 class StillClock final : public Clock {
   public:
@@ -119,7 +108,7 @@ TEST_CASE("purse: an offset is drawn once for all who write it, and given back b
     CHECK_FALSE(purse->exhausted(node.clock->utc_now()));
     node.ledger->bill("a", 1, 3, 30);
     node.await([&] { return draw({item(5)}).why == Short::exhausted; });
-    CHECK(purse->exhausted(node.clock->utc_now()));
+    node.await([&] { return purse->exhausted(node.clock->utc_now()); });
     CHECK(purse->retry_after_s(node.clock->utc_now()) > 86'400);
     node.await([&] {
         const std::lock_guard lock(node.mutex);
@@ -312,4 +301,185 @@ TEST_CASE("purse: a new period begins anew, with what is under way; headers and 
     CHECK(purse->state(0)["resets"] == "2026-12-02T00:00:00.000Z");
     node.ledger->bill("a", 1, 2, 0);
     for (int i = 0; i < 50; ++i) CHECK_FALSE(draw(9));
+}
+
+TEST_CASE("quotas: a ledger that never answers holds up neither rates nor what was promised, and nothing is delivered of which it was not heard") {
+    const auto books = std::make_shared<MemoryBooks>();
+    books->tokens = 1'000'000;
+    Node node(books);
+    node.quotas.start();
+    const auto counted = node.quotas.purse(contract({hard(1000)}));
+    REQUIRE(node.quotas.await(*counted).ok());
+    auto rated = contract({}, 50), fresh = contract({hard(5)});
+    rated.no = {2};
+    fresh.no = {3};
+    const auto draw = [&](QuotaPurse& purse, Offset at) {
+        const QuotaPurse::Item one[] = {item(at)};
+        const auto drawn = purse.draw(kOf, one, node.clock->utc_now(), node.clock->monotonic_ns());
+        if (drawn.items == 1) purse.wrote(kOf, one, {{at, at + 1}});
+        return drawn.items == 1;
+    };
+    Offset next = 0;
+    node.await([&] { return draw(*counted, next) && ++next == 1; });
+    node.ledger->hang(true);
+    // It is asked, and waited for on no thread that anybody waits for.
+    const auto unheard = node.quotas.purse(fresh);
+    const auto purse = node.quotas.purse(rated);
+    Offset rated_next = 0;
+    node.await([&] {
+        while (draw(*purse, rated_next)) ++rated_next;
+        return rated_next >= 200;
+    });
+    // The books are there: they promise on, up to the limit and no further.
+    node.await([&] {
+        while (draw(*counted, next)) ++next;
+        return next == 1000;
+    });
+    CHECK_FALSE(unheard->known());
+    CHECK_FALSE(draw(*unheard, 0));
+    node.ledger->hang(false);
+    node.await([&] { return unheard->known(); });
+    node.await([&] { return draw(*unheard, 0); });
+    // One that fails is not asked by everybody who would ask.
+    node.ledger->reachable = false;
+    const int asked = node.ledger->asked;
+    for (std::uint32_t no = 10; no < 60; ++no) {
+        auto another = contract({hard(5)});
+        another.no = {no};
+        (void)node.quotas.purse(another);
+    }
+    node.await([&] { return node.ledger->asked > asked; });
+    for (int i = 0; i < 20; ++i) {
+        node.quotas.hurry();
+        std::this_thread::yield();
+    }
+    CHECK(node.ledger->asked - asked < 10);
+    node.ledger->reachable = true;
+    node.await([&] { return node.quotas.known({59})->known(); });
+}
+
+TEST_CASE("quotas: a clock that is set over midnight and back finds its balance again, and nothing is drawn twice") {
+    const auto books = std::make_shared<MemoryBooks>();
+    Node node(books);
+    node.clock->utc = parse_rfc3339("2026-11-30T12:00:00Z")->value;
+    node.quotas.start();
+    const auto purse = node.quotas.purse(contract({hard(20, QuotaMetric::events, QuotaPeriod::day)}));
+    REQUIRE(node.quotas.await(*purse).ok());
+    Offset next = 0;
+    const auto deliver = [&] {
+        const QuotaPurse::Item one[] = {item(next)};
+        if (purse->draw(kOf, one, node.clock->utc_now(), node.clock->monotonic_ns()).items == 0) return false;
+        purse->wrote(kOf, one, {{next, next + 1}});
+        ++next;
+        return true;
+    };
+    const auto deliver_until = [&](Offset end) {
+        node.await([&] {
+            while (next < end && deliver()) {
+            }
+            return next == end;
+        });
+    };
+    deliver_until(12);
+    const QuotaPurse::Item under_way[] = {item(100)};
+    node.await([&] { return purse->draw(kOf, under_way, node.clock->utc_now(), node.clock->monotonic_ns()).items == 1; });
+    node.clock->utc += 86'400'000;
+    deliver_until(15);
+    CHECK(purse->state(0)["used"] == 3);
+    // Back: nothing of what was delivered is in the ledger yet, and 12 are used all the same.
+    node.clock->utc -= 86'400'000;
+    CHECK_FALSE(purse->exhausted(node.clock->utc_now()));
+    purse->wrote(kOf, under_way, {{100, 101}});
+    CHECK(purse->state(0)["used"] == 13);
+    deliver_until(22);
+    for (int i = 0; i < 20; ++i) CHECK_FALSE(deliver());
+    CHECK(purse->state(0)["used"] == 20);
+    CHECK(purse->state(0)["resets"] == "2026-12-01T00:00:00.000Z");
+    // Forward again: the other day's goes on, too.
+    node.clock->utc += 86'400'000;
+    deliver_until(39);
+    CHECK(purse->state(0)["used"] == 20);
+    for (int i = 0; i < 20; ++i) CHECK_FALSE(deliver());
+}
+
+TEST_CASE("quotas: what was promised is not drawn on after the books may have been made anew without it") {
+    const auto books = std::make_shared<MemoryBooks>();
+    books->restating_ms = 60'000;
+    Node node(books);
+    node.quotas.start();
+    const auto purse = node.quotas.purse(contract({hard(1000)}));
+    REQUIRE(node.quotas.await(*purse).ok());
+    const auto draw = [&](Offset at) {
+        const QuotaPurse::Item one[] = {item(at)};
+        return purse->draw(kOf, one, node.clock->utc_now(), node.clock->monotonic_ns()).items == 1;
+    };
+    Offset next = 0;
+    node.await([&] { return draw(next) && ++next == 1; });
+    books->reachable = false;
+    for (int i = 0; i < 10'000 && purse->reachable(); ++i) {
+        if (i < 20) node.clock->pass_ms(limits::quota_exchange_interval_ms);
+        node.quotas.hurry();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    REQUIRE_FALSE(purse->reachable());
+    CHECK(draw(next++));  // still held
+    node.clock->pass_ms(books->restating_ms + 1);
+    CHECK_FALSE(draw(next));
+    CHECK_FALSE(purse->exhausted(node.clock->utc_now()));
+    {
+        // Meanwhile they were, and all of it is somebody else's.
+        books->lose();
+        const std::lock_guard lock(books->mutex);
+        metering::QuotaBook book;
+        book.settle("b/1", 998);
+        books->books.emplace(
+            MemoryBooks::name({{1}, QuotaMetric::events, QuotaKind::hard, metering::quota_span(QuotaPeriod::month, node.clock->utc_now())}), book);
+    }
+    books->reachable = true;
+    node.await([&] { return purse->reachable() && purse->state(0)["used"] == 998; });
+    for (int i = 0; i < 20; ++i) {
+        node.clock->pass_ms(100);
+        node.quotas.hurry();
+        CHECK_FALSE(draw(next));
+    }
+}
+
+TEST_CASE("quotas: a purse nobody holds goes after a while, when the ledger has confirmed it all, and is made anew from the books") {
+    const auto books = std::make_shared<MemoryBooks>();
+    Node node(books);
+    node.quotas.start();
+    auto purse = node.quotas.purse(contract({hard(100)}));
+    REQUIRE(node.quotas.await(*purse).ok());
+    const QuotaPurse::Item one[] = {item(0)};
+    node.await([&] { return purse->draw(kOf, one, node.clock->utc_now(), node.clock->monotonic_ns()).items == 1; });
+    purse->wrote(kOf, one, {{0, 1}});
+    const auto rest_for = [&](std::int64_t ms) {
+        for (; ms > 0; ms -= limits::quota_idle_interval_ms) {
+            node.clock->pass_ms(limits::quota_idle_interval_ms);
+            node.quotas.hurry();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    };
+    purse.reset();
+    rest_for(2 * limits::quota_purse_idle_ms);
+    CHECK(node.quotas.known({1}) != nullptr);  // not confirmed
+    node.ledger->bill("a", 1, 1, 10);
+    purse = node.quotas.known({1});
+    rest_for(2 * limits::quota_purse_idle_ms);
+    CHECK(node.quotas.known({1}) == purse);  // held
+    purse.reset();
+    node.await([&] { return node.quotas.known({1}) == nullptr; });
+    purse = node.quotas.purse(contract({hard(100)}));
+    REQUIRE(node.quotas.await(*purse).ok());
+    CHECK(purse->state(0)["used"] == 1);
+    // Whoever was told of a threshold is not told again.
+    auto small = contract({hard(1)});
+    purse = node.quotas.purse(small);
+    node.await([&] {
+        const std::lock_guard lock(node.mutex);
+        return node.passed == std::vector{80, 100};
+    });
+    purse.reset();
+    rest_for(2 * limits::quota_purse_idle_ms);
+    CHECK(node.quotas.known({1}) != nullptr);
 }

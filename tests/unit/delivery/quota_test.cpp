@@ -92,7 +92,14 @@ TEST_CASE("quota: streams of a contract are delivered exactly its limit, then en
         await_served(node, "a refusal", [&] { return !node.handed.empty(); });
         REQUIRE(node.handed.back().error);
         CHECK(node.handed.back().error->code == Errc::quota_exhausted);
-        CHECK(json::parse(node.handed.back().error->members)["retryAfter"] > 1);
+        const auto members = json::parse(node.handed.back().error->members);
+        CHECK(members["retryAfter"] > 1);
+        // What the head of a page would have said.
+        REQUIRE(members["headers"].size() == 2);
+        CHECK(members["headers"][0][0] == "RateLimit-Policy");
+        CHECK(members["headers"][0][1].get<std::string>().starts_with("\"events-month\";q=50;"));
+        CHECK(members["headers"][1][0] == "RateLimit");
+        CHECK(members["headers"][1][1].get<std::string>().starts_with("\"events-month\";r=0;t="));
         // More is allowed: it goes on from the cursor.
         node.limit(hard(60));
         Wanted on;

@@ -203,6 +203,95 @@ TEST_CASE("model: nodes that draw, deliver, give back, lose answers and come lat
     }
 }
 
+TEST_CASE("a limit that is lowered holds at once, and what is left of it is shared out as before") {
+    QuotaBook book;
+    QuotaShare share(1000);
+    CHECK_FALSE(share.claim(1));
+    meet(book, "a/1", share);
+    CHECK(share.ceiling() == 125);
+    REQUIRE(share.claim(40));
+    const auto before = share.stand();  // under way with the higher limit
+    share.limit(50);
+    CHECK_FALSE(share.claim(1));
+    share.answered(before, book.exchange("a/1", before, 1000));
+    CHECK_FALSE(share.claim(1));  // the book's old promise is not drawn on
+    CHECK(share.hungry());
+    meet(book, "a/1", share);
+    CHECK(share.ceiling() == 40);
+    CHECK_FALSE(share.claim(10));
+    meet(book, "a/1", share);
+    CHECK(share.claim(10));
+    CHECK_FALSE(share.claim(1));
+    // Raised: what is held goes on.
+    share.limit(2000);
+    meet(book, "a/1", share);
+    CHECK(share.claim(1));
+}
+
+TEST_CASE("model: however many nodes hold something of the higher limit, they do not pass the lower one together") {
+    for (unsigned seed = 1; seed <= 200; ++seed) {
+        std::mt19937 random(seed);
+        const auto pick = [&](std::uint64_t n) { return std::uniform_int_distribution<std::uint64_t>(0, n - 1)(random); };
+        struct Node {
+            std::string who;
+            QuotaShare share;
+            std::uint64_t drawn = 0;
+        };
+        const std::uint64_t high = 10'000, low = 1 + pick(3'000);
+        QuotaBook book;
+        std::vector<Node> nodes;
+        for (std::uint64_t i = 0; i < 12 + pick(20); ++i) nodes.push_back({"n" + std::to_string(i) + "/1", QuotaShare(high)});
+        const auto total = [&] {
+            std::uint64_t sum = 0;
+            for (const auto& n : nodes) sum += n.drawn;
+            return sum;
+        };
+        const auto step = [&](Node& n) {
+            if (pick(3) == 0) {
+                const auto said = n.share.stand();
+                const auto answer = book.exchange(n.who, said, n.share.limit());
+                if (pick(4) > 0) n.share.answered(said, answer);
+            } else if (const auto want = 1 + pick(40); n.share.claim(want)) {
+                n.drawn += want;
+                if (pick(2) == 0) n.share.post(want);
+            }
+        };
+        while (total() < low / 2) step(nodes[pick(nodes.size())]);
+        const auto at = total();
+        for (auto& n : nodes) n.share.limit(low);
+        for (int i = 0; i < 2000; ++i) {
+            step(nodes[pick(nodes.size())]);
+            REQUIRE(total() <= std::max(low, at));
+        }
+        for (int round = 0; round < 4000 && total() < low; ++round) {
+            Node& n = nodes[pick(nodes.size())];
+            if (n.share.claim(1)) ++n.drawn;
+            meet(book, n.who, n.share);
+        }
+        CHECK(total() == std::max(low, at));
+    }
+}
+
+TEST_CASE("a span that is over and then is not: what was drawn is counted where it is delivered, and nothing is drawn twice") {
+    QuotaBook book;
+    QuotaShare share(10);
+    share.need(6);
+    meet(book, "a/1", share);
+    REQUIRE(share.claim(6));
+    share.post(4);
+    CHECK(share.pass() == 2);
+    CHECK_FALSE(share.claim(1));
+    meet(book, "a/1", share);
+    CHECK(share.ceiling() == 4);
+    share.reopen(2);
+    CHECK(share.used() == 4);
+    CHECK_FALSE(share.claim(1));
+    share.need(4);
+    meet(book, "a/1", share);
+    CHECK(share.claim(4));
+    CHECK_FALSE(share.claim(1));
+}
+
 TEST_CASE("charges: an offset is drawn once, and given back by the last who leaves it undelivered") {
     Charges charges;
     CHECK_FALSE(charges.join(7));
