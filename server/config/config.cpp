@@ -229,20 +229,24 @@ bool is_percent(const std::string& text) {
     return digits(whole, 3) && digits(part, 4);
 }
 
-// "2026-01 DE S 19", "2026-01 FR AE 0 Reverse charge".
+bool is_country(const std::string& text) {
+    return text.size() == 2 && std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+// "2026-01 DE S 19", "2026-01 paris-lab AE 0 Reverse charge".
 std::optional<Config::Finance::Tax> parse_tax(const std::string& line) {
     std::istringstream in(line);
     Config::Finance::Tax out;
-    if (line.size() > limits::finance_text_max_bytes || !(in >> out.from >> out.country >> out.category >> out.rate)) return std::nullopt;
+    if (line.size() > limits::finance_text_max_bytes || !(in >> out.from >> out.buyers >> out.category >> out.rate)) return std::nullopt;
     std::getline(in >> std::ws, out.reason);
     static constexpr std::array<std::string_view, 9> categories{"S", "L", "M", "Z", "E", "AE", "K", "G", "O"};
     const auto at = std::find(categories.begin(), categories.end(), out.category) - categories.begin();
-    const auto upper = [](char c) { return c >= 'A' && c <= 'Z'; };
-    const bool charged = (at < 3), none = out.rate.find_first_not_of("0.") == std::string::npos;
+    const bool charged = (at < 3), standard = (at == 0), none = out.rate.find_first_not_of("0.") == std::string::npos;
     const bool reasoned = (at > 3) && (at != 9);
     const bool month = out.from.size() == 7 && parse_date(out.from + "-01").has_value();
-    const bool country = out.country.size() == 2 && std::all_of(out.country.begin(), out.country.end(), upper);
-    if (!month || !country || at == 9 || !is_percent(out.rate) || (!charged && !none) || reasoned == out.reason.empty()) return std::nullopt;
+    const bool buyers = is_country(out.buyers) || valid_slug(out.buyers);
+    if (!month || !buyers || at == 9 || !is_percent(out.rate) || (!charged && !none) || (standard && none) || reasoned == out.reason.empty())
+        return std::nullopt;
     return out;
 }
 
@@ -264,11 +268,23 @@ void read_finance(Reader& r, Config& c) {
         const auto terms = parse_tax(line);
         if (!terms)
             r.fail("finance", "tax",
-                   "must hold texts of \"YYYY-MM COUNTRY CATEGORY RATE REASON\": the category one of S, Z, E, AE, K, G, O, L, M; the rate a "
-                   "percentage, 0 where the "
-                   "category charges none; a reason exactly for E, AE, K, G and O");
+                   "must hold texts of \"YYYY-MM BUYERS CATEGORY RATE REASON\": buyers a party or the seller's country; the category one of S, Z, E, "
+                   "AE, K, G, O, L, M; the rate a percentage, 0 where the category charges none; a reason exactly for E, AE, K, G and O");
+        else if (is_country(terms->buyers) && terms->buyers != f.seller_country)
+            r.fail("finance", "tax", "names a country that is not seller_country: what buyers abroad are charged is said of each party");
+        else if (std::any_of(f.tax.begin(), f.tax.end(), [&](const auto& t) { return t.from == terms->from && t.buyers == terms->buyers; }))
+            r.fail("finance", "tax", "says twice what buyers are charged from one month on");
         else
             f.tax.push_back(*terms);
+    }
+    for (const auto& line : r.texts("finance", "buyer_vat_ids", limits::finance_tax_terms_max)) {
+        const auto space = line.find(' ');
+        const auto party = line.substr(0, space), id = space == std::string::npos ? "" : line.substr(space + 1);
+        const auto plain = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '*'; };
+        if (!valid_slug(party) || id.size() < 4 || id.size() > 32 || !std::all_of(id.begin(), id.end(), plain))
+            r.fail("finance", "buyer_vat_ids", "must hold texts of \"PARTY VATID\", the identifier as FR12345678901");
+        else
+            f.buyer_vat_ids.emplace_back(party, id);
     }
 }
 
@@ -284,6 +300,13 @@ void read_secrets(Reader& r, Config& c) {
         r.fail("secrets", "key_encryption_key", "is required beside key_encryption_key_other");
     c.secrets.tls_ticket_key = r.secret_bytes("tls_ticket_key", 32, false);
     c.secrets.bootstrap_admin_secret = r.secret("bootstrap_admin_secret", false);
+}
+
+void read_webhooks(Reader& r, Config& c) {
+    c.webhooks.allow_private = r.boolean("webhooks", "allow_private", false);
+    c.webhooks.tls_ca = r.path(r.text("webhooks", "tls_ca").value_or(""));
+    c.webhooks.attempts = static_cast<int>(r.number("webhooks", "attempts", 17, 1, 100));
+    c.webhooks.retry_first_ms = static_cast<int>(r.number("webhooks", "retry_first_ms", 5'000, 10, limits::webhook_retry_max_ms));
 }
 
 void read_log(Reader& r, Config& c) {
@@ -333,6 +356,7 @@ Result<Config> load(const std::string& path) {
     read_stores(r, c);
     read_audit(r, c);
     read_finance(r, c);
+    read_webhooks(r, c);
     read_log(r, c);
     read_secrets(r, c);
     r.check_unknown();

@@ -57,10 +57,18 @@ struct Config {
         std::vector<std::string> seller_address;  // lines
         std::string seller_country, seller_vat_id, seller_registration, payment_terms;
         struct Tax {
-            std::string from, country, category, rate, reason;  // YYYY-MM; ISO 3166 of the buyer; UNCL 5305; percent as decimal text; why not charged
+            // YYYY-MM; a party, or the seller's country; UNCL 5305; percent as decimal text; why not charged
+            std::string from, buyers, category, rate, reason;
         };
         std::vector<Tax> tax;
+        std::vector<std::pair<std::string, std::string>> buyer_vat_ids;  // by party
     } finance;
+    struct Webhooks {
+        bool allow_private = false;  // addresses inside and loopback may be posted to
+        std::string tls_ca;          // who signs certificates of receivers; empty: whom the system trusts
+        int attempts = 17;           // then a delivery is dead
+        int retry_first_ms = 5'000;  // after the first attempt; doubled with each, to limits::webhook_retry_max_ms
+    } webhooks;
     struct Redis {
         std::string host;  // empty: this node is alone in its region
         std::uint16_t port = 0;

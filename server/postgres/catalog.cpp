@@ -1,6 +1,7 @@
 #include "server/postgres/catalog.h"
 
 #include "server/ports/catalog_json.h"
+#include "server/ports/contract_change.h"
 #include "server/postgres/consent_load.h"
 #include "server/postgres/consents.h"
 #include "server/postgres/epochs.h"
@@ -135,6 +136,13 @@ class PgCatalog final : public Catalog {
 
     Result<Changed> put_contract(const Contract& contract, const AuditEntry& audit) override {
         return global("put_contract", audit, [&](pqxx::work& t, Changed& changed) {
+            const auto held = t.exec_params("SELECT body, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM contracts WHERE name = $1",
+                                            contract.name);
+            if (!held.empty())
+                if (auto allowed =
+                        check_contract_change(contract_from(contract.name, json_of(held[0][0])), contract, {held[0][1].as<std::int64_t>()});
+                    !allowed)
+                    throw Refused{allowed.error()};
             changed.number =
                 t.exec_params1(
                      "INSERT INTO contracts (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body RETURNING no",

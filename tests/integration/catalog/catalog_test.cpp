@@ -268,3 +268,54 @@ TEST_CASE("catalog: a serving node may neither change the schema nor what it aud
         CHECK_THROWS_AS(t.exec(sql), pqxx::insufficient_privilege);
     }
 }
+
+TEST_CASE("catalog: what of a contract is settled stays, whoever changes it at the same time") {
+    const Fixture f;
+    done(f.catalog->put_party({"press", "Press", "DE", {}, {}}, kAudit));
+    ports::Contract contract;
+    contract.name = "lab";
+    contract.party = "press";
+    contract.prices = flat_prices("EUR", "0.01", "0.10");
+    done(f.catalog->put_contract(contract, kAudit));
+    // By the clock of the database, which is this machine's.
+    const auto day = [&](const char* days) {
+        return f.database.value(std::string("SELECT to_char((now() AT TIME ZONE 'UTC')::date + ") + days + ", 'YYYY-MM-DD')");
+    };
+    const auto refused = [&](const ports::Contract& wanted) {
+        const auto put = f.catalog->put_contract(wanted, kAudit);
+        REQUIRE_FALSE(put.ok());
+        CHECK(put.error().code == Errc::conflict);
+        return put.error().pointer;
+    };
+    auto changed = contract;
+    changed.prices = flat_prices("EUR", "0.02", "0.10");
+    CHECK(refused(changed) == "/price");
+    changed.prices = flat_prices("USD", "0.01", "0.10");
+    CHECK(refused(changed) == "/price/currency");
+    changed = contract;
+    changed.replays_billed = true;
+    CHECK(refused(changed) == "/price/replays");
+    changed = contract;
+    changed.prices.push_back({day("0"), flat_prices("EUR", "0.02", "0.10")[0].price});
+    CHECK(refused(changed) == "/priceChanges/0");
+    changed.prices.back().from = day("1");
+    done(f.catalog->put_contract(changed, kAudit));
+    CHECK(f.configuration().contracts[0].prices == changed.prices);
+    CHECK(f.database.value("SELECT count(*) FROM audit") == "3");
+
+    // Two who make it at once: one makes it, the other finds it begun, at other prices.
+    const auto other = catalog_of(f.database.serving_dsn(), f.clock);
+    for (int round = 0; round < 20; ++round) {
+        contract.name = "both-" + std::to_string(round);
+        auto dearer = contract;
+        dearer.prices = flat_prices("EUR", "0.02", "0.10");
+        Result<ports::Changed> mine(Errc::unavailable, ""), theirs(Errc::unavailable, "");
+        std::thread beside([&] { theirs = other->put_contract(dearer, kAudit); });
+        mine = f.catalog->put_contract(contract, kAudit);
+        beside.join();
+        REQUIRE(mine.ok() != theirs.ok());
+        CHECK((mine.ok() ? theirs : mine).error().code == Errc::conflict);
+        CHECK((mine.ok() ? theirs : mine).error().pointer == "/price");
+        CHECK(f.configuration().contracts.back().prices == (mine.ok() ? contract : dearer).prices);
+    }
+}

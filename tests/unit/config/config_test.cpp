@@ -98,10 +98,12 @@ TEST_CASE("every mistake is refused and named") {
 
 TEST_CASE("what is charged on invoices is said whole, line by line") {
     const Files files;
-    const auto loaded =
-        files.load(kGood +
-                   "[finance]\nseller_name='Example Data GmbH'\nseller_address=['Musterweg 1','10115 Berlin']\npayment_terms='30 days net'\n"
-                   "tax=['2026-01 DE S 19','2027-01 DE S 20.5','2026-01 FR AE 0 Reverse charge, article 196','2026-01 US O 0 Not subject to VAT']\n");
+    const auto loaded = files.load(
+        kGood +
+        "[finance]\nseller_name='Example Data GmbH'\nseller_country='DE'\nseller_address=['Musterweg 1','10115 Berlin']\npayment_terms='30 days "
+        "net'\n"
+        "tax=['2026-01 DE S 19','2027-01 DE S 20.5','2026-01 paris-lab AE 0 Reverse charge, article 196','2026-01 texas O 0 Not subject to VAT']\n"
+        "buyer_vat_ids=['paris-lab FR12345678901']\n");
     REQUIRE_MESSAGE(loaded.ok(), (loaded.ok() ? "" : loaded.error().detail));
     const auto& f = loaded->finance;
     CHECK(f.seller_address.size() == 2);
@@ -109,14 +111,34 @@ TEST_CASE("what is charged on invoices is said whole, line by line") {
     REQUIRE(f.tax.size() == 4);
     CHECK(f.tax[1].rate == "20.5");
     CHECK(f.tax[1].reason.empty());
-    CHECK(f.tax[2].country == "FR");
+    CHECK(f.tax[2].buyers == "paris-lab");
+    CHECK(f.buyer_vat_ids == std::vector<std::pair<std::string, std::string>>{{"paris-lab", "FR12345678901"}});
     CHECK(f.tax[2].reason == "Reverse charge, article 196");
-    for (const char* wrong : {"", "2026-01", "2026-01 DE S", "2026-13 DE S 19", "2026 DE S 19", "2026-01 D S 19", "2026-01 de S 19",
-                              "2026-01 DE X 19", "2026-01 DE S 19%", "2026-01 DE S -1", "2026-01 DE S 1000", "2026-01 DE S 1.23456",
-                              "2026-01 DE S 19 a reason", "2026-01 FR AE 0", "2026-01 FR AE 5 Reverse charge", "2026-01 DE Z 7", "2026-01 DE O 0"}) {
-        const auto refused = files.load(kGood + "[finance]\ntax=['" + wrong + "']\n");
+    for (const char* wrong : {"",
+                              "2026-01",
+                              "2026-01 DE S",
+                              "2026-13 DE S 19",
+                              "2026 DE S 19",
+                              "2026-01 D S 19",
+                              "2026-01 DEU S 19",
+                              "2026-01 DE X 19",
+                              "2026-01 DE S 19%",
+                              "2026-01 DE S -1",
+                              "2026-01 DE S 1000",
+                              "2026-01 DE S 1.23456",
+                              "2026-01 DE S 19 a reason",
+                              "2026-01 FR S 20",
+                              "2026-01 DE S 19','2026-01 DE S 20",
+                              "2026-01 DE S 0",
+                              "2026-01 paris-lab AE 0",
+                              "2026-01 paris-lab AE 5 Reverse charge",
+                              "2026-01 DE Z 7",
+                              "2026-01 DE O 0"}) {
+        const auto refused = files.load(kGood + "[finance]\nseller_country='DE'\ntax=['" + wrong + "']\n");
         CHECK_MESSAGE((!refused.ok() && refused.error().pointer == "finance.tax"), wrong);
     }
+    for (const char* wrong : {"", "paris-lab", "paris-lab ", "Paris FR123456", "paris-lab FR 123456", "paris-lab fr123456"})
+        CHECK(files.load(kGood + "[finance]\nbuyer_vat_ids=['" + wrong + "']\n").error().pointer == "finance.buyer_vat_ids");
     CHECK(files.load(kGood + "[finance]\nvat='DE1'\n").error().pointer == "finance.vat");
 }
 
@@ -149,4 +171,20 @@ TEST_CASE("secrets must be well-formed and private") {
     CHECK(files.load(kGood).error().pointer == "secrets.subject_key");
     files.write("subject.hex", std::string(64, 'c'), 0640);
     CHECK(files.load(kGood).ok());
+}
+
+TEST_CASE("webhooks stay out of one's own network unless it is said, and give up at some time") {
+    const Files files;
+    const auto plain = files.load(kGood);
+    REQUIRE(plain.ok());
+    CHECK_FALSE(plain->webhooks.allow_private);
+    CHECK(plain->webhooks.attempts == 17);
+    CHECK(plain->webhooks.retry_first_ms == 5'000);
+    const auto said = files.load(kGood + "[webhooks]\nallow_private=true\ntls_ca='ca.pem'\nattempts=3\nretry_first_ms=50\n");
+    REQUIRE(said.ok());
+    CHECK(said->webhooks.allow_private);
+    CHECK(said->webhooks.tls_ca == (files.dir / "ca.pem").string());
+    CHECK(said->webhooks.attempts == 3);
+    for (const char* wrong : {"attempts=0", "attempts=101", "retry_first_ms=9", "retry_first_ms=21600001", "allow_private=1", "secret='x'"})
+        CHECK_MESSAGE(!files.load(kGood + "[webhooks]\n" + wrong + "\n").ok(), wrong);
 }
