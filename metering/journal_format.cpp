@@ -7,7 +7,7 @@
 namespace licet::metering {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;  // 1 named no view and no replays
+constexpr std::uint8_t kVersion = 2;  // 1 named no view and had the first four kinds
 
 template <class T>
 void put(std::string& out, T v) {
@@ -51,7 +51,7 @@ std::optional<ReadRecord> read_record(std::string_view bytes) noexcept {
     std::uint8_t version, kind;
     take(p, version);
     take(p, kind);
-    if (version < 1 || version > kVersion || kind < 1 || kind > (version == 1 ? 4 : 5)) return std::nullopt;
+    if (version < 1 || version > kVersion || kind < 1 || kind > (version == 1 ? 4 : 7)) return std::nullopt;
     ReadRecord out;
     JournalRecord& r = out.record;
     r.kind = static_cast<RecordKind>(kind);

@@ -17,8 +17,10 @@ namespace licet::metering {
 
 // intent: [from, to) may be sent from here on. delivered: it was handed to the operating system, `events` and `bytes` of it counted. acked: the
 // partner said that it received what it was sent of it. aborted: what an earlier intent of this boot allows of it will not be sent. replayed:
-// delivered again after it was billed, of a contract that pays for that.
-enum class RecordKind : std::uint8_t { intent = 1, delivered = 2, acked = 3, aborted = 4, replayed = 5 };
+// delivered again after it was billed, of a contract that pays for that. begun: a stream is about to begin at `from`, and what lies just below was
+// not billed. recounted: what [from, to) alone comes to of a delivered record of which the ledger found another part billed; its time and view are
+// those of that record.
+enum class RecordKind : std::uint8_t { intent = 1, delivered = 2, acked = 3, aborted = 4, replayed = 5, begun = 6, recounted = 7 };
 
 // Names the view a delivery was made under: the first 8 bytes of the SHA-256 of its key. 0: not noted (records of version 1).
 struct ViewDigest {
@@ -39,7 +41,7 @@ struct JournalRecord {
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
     UtcMillis at{};
-    ViewDigest view{};  // of delivered and replayed
+    ViewDigest view{};  // of delivered, replayed and recounted
     bool operator==(const JournalRecord&) const = default;
 };
 

@@ -44,6 +44,7 @@ class FileJournal final : public Journal {
     }
 
     Status start(std::deque<JournalRecord> unflushed) {
+        for (const auto& record : unflushed) times_.push(record.at);
         unflushed_ = std::move(unflushed);
         if (auto opened = open_segment(); !opened) return opened;
         writer_ = std::thread([this] { write_loop(); });
@@ -55,9 +56,18 @@ class FileJournal final : public Journal {
         if (backlog_.load(std::memory_order_relaxed) + records.size() > kUnflushedMax)
             return {Errc::journal_full, "the ledger is too far behind the usage journal"};
         const std::size_t count = records.size();
+        std::vector<UtcMillis> times;
+        times.reserve(count);
+        for (const auto& record : records) times.push_back(record.at);
         // Counted first: once pushed, the record may be in the ledger before this line ends.
         backlog_.fetch_add(count, std::memory_order_relaxed);
-        if (queue_.try_push({std::move(records), std::move(durable)})) return success();
+        {
+            const std::lock_guard lock(times_mutex_);
+            if (queue_.try_push({std::move(records), std::move(durable)})) {
+                for (const auto at : times) times_.push(at);
+                return success();
+            }
+        }
         backlog_.fetch_sub(count, std::memory_order_relaxed);
         return {Errc::journal_full, "too many records wait for the usage journal"};
     }
@@ -81,11 +91,16 @@ class FileJournal final : public Journal {
         return {unflushed_.begin(), unflushed_.begin() + count};
     }
 
+    std::shared_ptr<ports::UnappendedUsage> writer() override {
+        const std::lock_guard lock(times_mutex_);
+        return writers_.emplace_back(std::make_shared<ports::UnappendedUsage>());
+    }
+
+    // Writers first: what one of them appends meanwhile is then found among what is appended.
     std::optional<UtcMillis> complete_before(UtcMillis now) const override {
-        const std::lock_guard lock(mutex_);
-        if (!unflushed_.empty()) return std::min(now, unflushed_.front().at);
-        if (backlog_.load(std::memory_order_relaxed) > 0) return std::nullopt;
-        return now;
+        const std::lock_guard lock(times_mutex_);
+        for (const auto& writer : writers_) now = writer->oldest(now);
+        return times_.oldest(now);
     }
 
     void flushed(std::uint64_t boot, std::uint64_t sequence) override {
@@ -98,6 +113,10 @@ class FileJournal final : public Journal {
             }
             if (backlog_gauge_ != nullptr) backlog_gauge_->set(static_cast<double>(unflushed_.size()));
         }
+        {
+            const std::lock_guard lock(times_mutex_);
+            times_.pop(dropped);
+        }
         backlog_.fetch_sub(dropped, std::memory_order_relaxed);
         remove_segments(boot, sequence);
     }
@@ -105,6 +124,23 @@ class FileJournal final : public Journal {
     void count_recovered(std::size_t records) { backlog_ = records; }
 
   private:
+    // The times of what is appended and not in the ledger, in the order it was appended: the oldest at any moment, which need not be the first.
+    class Times {
+      public:
+        void push(UtcMillis at) {
+            while (!oldest_.empty() && oldest_.back().second >= at) oldest_.pop_back();
+            oldest_.emplace_back(pushed_++, at);
+        }
+        void pop(std::uint64_t count) {
+            popped_ += count;
+            while (!oldest_.empty() && oldest_.front().first < popped_) oldest_.pop_front();
+        }
+        [[nodiscard]] UtcMillis oldest(UtcMillis now) const { return oldest_.empty() ? now : std::min(now, oldest_.front().second); }
+
+      private:
+        std::deque<std::pair<std::uint64_t, UtcMillis>> oldest_;  // each older than all behind it
+        std::uint64_t pushed_ = 0, popped_ = 0;
+    };
     struct Pending {
         std::vector<ports::UsageRecord> records;
         Durable durable;
@@ -211,6 +247,9 @@ class FileJournal final : public Journal {
     mutable std::mutex mutex_;
     std::condition_variable grown_;
     std::deque<JournalRecord> unflushed_;
+    mutable std::mutex times_mutex_;
+    Times times_;
+    std::vector<std::shared_ptr<ports::UnappendedUsage>> writers_;
     std::deque<Ended> ended_;
     bool closed_ = false;
     std::thread writer_;
@@ -244,7 +283,7 @@ Result<std::deque<JournalRecord>> read_back(const Options& options) {
         if (read->torn && i + 1 < segments.size() && segments[i + 1].boot == segments[i].boot)
             return Error{Errc::corrupt, segments[i].file() + " is torn but not the last of its boot", {}};
         // Of a crash, or of a disk that lost what it had taken: what it was about becomes suspense.
-        if (read->torn) log::warn("journal.torn_end", {{"file", segments[i].file()}, {"record", read->records.size()}});
+        if (read->torn) log::warn("journal.torn_end", {{"file", segments[i].file()}, {"record", read->records.size()}, {"bytes", read->torn_bytes}});
         for (const auto& r : read->records) out.push_back(r.record);
     }
     return out;

@@ -57,6 +57,7 @@ Result<SegmentRecords> read_segment(const std::string& directory, SegmentName na
             if (any_record(std::string_view(bytes).substr(at + piece.size())))
                 return Error{Errc::corrupt, name.file() + ": record " + std::to_string(at / metering::kRecordBytes) + " fails its checksum", {}};
             out.torn = true;
+            out.torn_bytes = bytes.size() - at;
             break;
         }
         out.records.push_back(*record);

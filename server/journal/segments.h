@@ -22,6 +22,7 @@ struct SegmentRecords {
     std::vector<metering::ReadRecord> records;
     std::vector<metering::ChainHash> hashes;  // of each record's bytes
     bool torn = false;                        // ends in less than a whole, valid record
+    std::size_t torn_bytes = 0;
 };
 [[nodiscard]] Result<SegmentRecords> read_segment(const std::string& directory, SegmentName name, const metering::Sha256Function& sha256);
 

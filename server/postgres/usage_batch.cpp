@@ -66,17 +66,6 @@ void lock_meters(pqxx::work& t, const std::vector<UsageOf>& meters) {
                   locks[0]);
 }
 
-void add_suspense(pqxx::work& t, const std::map<UsageOf, IntervalSet>& ranges) {
-    Columns rows(5);
-    for (const auto& [k, set] : ranges)
-        if (set.ranges() > 0) rows.add(k.contract.value, k.product.value, k.partition.value, k.stream_epoch.value, multirange_literal(set));
-    if (rows.empty()) return;
-    t.exec_params(
-        "INSERT INTO usage_suspense SELECT * FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::int8multirange[]) "
-        "ON CONFLICT (contract, product, partition, stream_epoch) DO UPDATE SET ranges = usage_suspense.ranges + excluded.ranges",
-        rows[0], rows[1], rows[2], rows[3], rows[4]);
-}
-
 void UsageBatch::add(const JournalRecord& r) {
     switch (r.kind) {
         case RecordKind::intent:
@@ -97,6 +86,12 @@ void UsageBatch::add(const JournalRecord& r) {
         case RecordKind::replayed:
             note_minute(r);
             replayed_.push_back(r);
+            return;
+        case RecordKind::begun:
+            intents_[{r.boot, of(r)}].begun.add(r.from, r.from + 1);
+            return;
+        case RecordKind::recounted:
+            recounted_.push_back(r);
             return;
         case RecordKind::delivered:
             return add_delivered(r);
@@ -121,16 +116,33 @@ void UsageBatch::add_delivered(const JournalRecord& r) {
     run.records.push_back(r);
 }
 
+std::vector<UsageOf> UsageBatch::meters() const {
+    std::vector<UsageOf> out;
+    for (const auto& [of, runs] : delivered_) out.push_back(of);
+    for (const auto& r : recounted_) out.push_back(of(r));
+    return out;
+}
+
+void UsageBatch::rebuild_covered(pqxx::work& t) {
+    lock_meters(t, meters());
+    for (const auto& k : meters())
+        t.exec_params(
+            "INSERT INTO usage_covered SELECT $1, $2, $3, $4, coalesce(range_agg(range), '{}') FROM usage_billed WHERE contract = $1 AND product = "
+            "$2 AND "
+            "partition = $3 AND stream_epoch = $4 ON CONFLICT (contract, product, partition, stream_epoch) DO UPDATE SET ranges = excluded.ranges",
+            k.contract.value, k.product.value, k.partition.value, k.stream_epoch.value);
+}
+
 void UsageBatch::write(pqxx::work& t) {
-    std::vector<UsageOf> meters;
-    for (const auto& [of, runs] : delivered_) meters.push_back(of);
-    lock_meters(t, meters);
+    lock_meters(t, meters());
     decide(billed_before(t));
+    check_covered(t);
+    if (covered_is_wrong_) return;
+    bill_recounted(t);
     write_rows(t, "usage_billed", billed_);
-    write_rows(t, "usage_unbilled", unbilled_);
+    write_unbilled(t);
     write_rows(t, "usage_replayed", replayed_);
     settle_ranges(t);
-    add_suspense(t, suspense_);
     write_counts(t);
     write_minutes(t);
     write_intents(t);
@@ -178,6 +190,7 @@ void UsageBatch::decide(const std::vector<IntervalSet>& before) {
             }
             for (const auto& r : run.records)
                 if (const auto known = overlap(r); known.ranges() > 0) {
+                    for (const auto& [from, to] : billed.all()) overlapped_[k].add(from, to);
                     leave_unbilled(r, known);
                 } else {
                     bill(r);
@@ -193,17 +206,74 @@ void UsageBatch::note_minute(const JournalRecord& r) {
 void UsageBatch::bill(const JournalRecord& r) {
     billed_.push_back(r);
     billed_ranges_[of(r)].add(r.from, r.to);
-    if (const auto open = suspense_.find(of(r)); open != suspense_.end()) open->second.remove(r.from, r.to);
 }
 
-// Another node delivered part of it first. The rest cannot be split into events and bytes here.
+// Another node delivered part of it first. What the rest comes to is not known here: whoever delivered it counts it anew.
 void UsageBatch::leave_unbilled(const JournalRecord& r, const IntervalSet& overlap) {
-    unbilled_.push_back(r);
     IntervalSet rest;
     rest.add(r.from, r.to);
     for (const auto& [from, to] : overlap.all()) rest.remove(from, to);
-    auto& open = suspense_[of(r)];
-    for (const auto& [from, to] : rest.all()) open.add(from, to);
+    unbilled_.push_back({r, std::move(rest)});
+}
+
+std::vector<ports::UnbilledRecord> UsageBatch::refused() const {
+    std::vector<ports::UnbilledRecord> out;
+    for (const auto& one : unbilled_)
+        if (one.rest.ranges() > 0) out.push_back(one);
+    return out;
+}
+
+void UsageBatch::write_unbilled(pqxx::work& t) const {
+    Columns c(13);
+    for (const auto& [r, rest] : unbilled_)
+        c.add(r.contract.value, r.product.value, r.partition.value, r.stream_epoch.value, range(r.from, r.to), r.events, r.bytes, day(r.at), r.boot,
+              r.sequence, number(r.view), multirange_literal(rest), std::to_string(r.at.value));
+    if (c.empty()) return;
+    t.exec_params(
+        "INSERT INTO usage_unbilled (contract, product, partition, stream_epoch, range, events, bytes, day, boot, sequence, view, rest, at, region, "
+        "node) SELECT *, $14, $15 FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::int8range[], $6::bigint[], $7::bigint[], "
+        "$8::date[], "
+        "$9::bigint[], $10::bigint[], $11::bigint[], $12::int8multirange[], $13::bigint[])",
+        c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11], c[12], region_, node_);
+}
+
+// An overlap is rare: before anything is left unbilled for it, what is told of billed ranges is held against those that are.
+void UsageBatch::check_covered(pqxx::work& t) {
+    for (const auto& [k, ranges] : overlapped_)
+        if (ranges.ranges() > 0 &&
+            !t.exec_params(
+                  "SELECT 1 WHERE NOT coalesce((SELECT range_agg(range) FROM usage_billed WHERE contract = $1 AND product = $2 AND partition = $3 "
+                  "AND stream_epoch = $4), '{}') @> $5::int8multirange",
+                  k.contract.value, k.product.value, k.partition.value, k.stream_epoch.value, multirange_literal(ranges))
+                 .empty())
+            covered_is_wrong_ = true;
+}
+
+// Moved from unbilled to billed: it was counted as delivered with the record it is a part of. What somebody else has billed meanwhile, and what is of
+// a month that is closed, stays unbilled.
+void UsageBatch::bill_recounted(pqxx::work& t) {
+    if (!recounted_.empty()) t.exec("SELECT pg_advisory_xact_lock_shared(7811887391290093939)");
+    for (const auto& r : recounted_) {
+        IntervalSet again = billed_ranges_[of(r)];
+        const auto before = again.total();
+        again.add(r.from, r.to);
+        if (again.total() != before + (r.to - r.from)) continue;
+        const auto moved = t.exec_params(
+            "UPDATE usage_unbilled u SET events = u.events - $8, bytes = u.bytes - $9, rest = u.rest - int8multirange($7::int8range) WHERE (u.node, "
+            "u.boot, u.sequence) = (SELECT u.node, u.boot, u.sequence FROM usage_unbilled u WHERE u.contract = $1 AND u.product = $2 AND u.partition "
+            "= "
+            "$3 AND u.stream_epoch = $4 AND u.node = $5 AND u.view = $6 AND u.at = $10 AND u.rest @> $7::int8range AND u.events >= $8 AND u.bytes >= "
+            "$9 "
+            "AND " +
+                std::string(kOfAnOpenMonth) +
+                " ORDER BY u.boot, u.sequence LIMIT 1) AND NOT EXISTS (SELECT 1 FROM usage_covered c WHERE c.contract = $1 AND c.product = $2 AND "
+                "c.partition = $3 AND c.stream_epoch = $4 AND c.ranges && $7::int8range)",
+            r.contract.value, r.product.value, r.partition.value, r.stream_epoch.value, node_, number(r.view), range(r.from, r.to), r.events, r.bytes,
+            r.at.value);
+        if (moved.affected_rows() == 0) continue;
+        bill(r);
+        note_minute(r);
+    }
 }
 
 void UsageBatch::write_rows(pqxx::work& t, const char* table, const std::vector<JournalRecord>& rows) const {
@@ -267,11 +337,11 @@ void UsageBatch::write_minutes(pqxx::work& t) const {
 }
 
 void UsageBatch::write_intents(pqxx::work& t) const {
-    Columns c(7);
+    Columns c(8);
     for (const auto& [key, ranges] : intents_) {
         const auto& k = key.second;
         c.add(key.first, k.contract.value, k.product.value, k.partition.value, k.stream_epoch.value, multirange_literal(ranges.added),
-              multirange_literal(ranges.removed));
+              multirange_literal(ranges.removed), multirange_literal(ranges.begun));
     }
     if (c.empty()) return;
     // What was taken back of earlier intents goes first.
@@ -282,10 +352,11 @@ void UsageBatch::write_intents(pqxx::work& t) const {
         "i.product = r.product AND i.partition = r.partition AND i.stream_epoch = r.stream_epoch AND i.ranges && r.removed",
         node_, c[0], c[1], c[2], c[3], c[4], c[6]);
     t.exec_params(
-        "INSERT INTO usage_intent (node, boot, contract, product, partition, stream_epoch, ranges) "
-        "SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::bigint[], $7::int8multirange[]) "
-        "ON CONFLICT (node, boot, contract, product, partition, stream_epoch) DO UPDATE SET ranges = usage_intent.ranges + excluded.ranges",
-        node_, c[0], c[1], c[2], c[3], c[4], c[5]);
+        "INSERT INTO usage_intent (node, boot, contract, product, partition, stream_epoch, ranges, begun) "
+        "SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::bigint[], $7::int8multirange[], $8::int8multirange[]) "
+        "ON CONFLICT (node, boot, contract, product, partition, stream_epoch) DO UPDATE SET ranges = usage_intent.ranges + excluded.ranges, "
+        "begun = usage_intent.begun + excluded.begun",
+        node_, c[0], c[1], c[2], c[3], c[4], c[5], c[7]);
 }
 
 void UsageBatch::write_acks(pqxx::work& t) const {

@@ -49,12 +49,13 @@ class Directory {
 ports::UsageRecord record(Offset at) { return {ports::UsageKind::delivered, {1}, {2}, {3}, {4}, at, at + 1, 1, at * 10, {1'795'000'000'000}}; }
 
 // Appends one record and waits until it is durable.
-Status append(journal::Journal& to, Offset at) {
+Status append(journal::Journal& to, const ports::UsageRecord& record) {
     auto done = std::make_shared<std::promise<Status>>();
     auto result = done->get_future();
-    if (auto queued = to.append({record(at)}, [done](Status status) { done->set_value(std::move(status)); }); !queued) return queued;
+    if (auto queued = to.append({record}, [done](Status status) { done->set_value(std::move(status)); }); !queued) return queued;
     return result.get();
 }
+Status append(journal::Journal& to, Offset at) { return append(to, record(at)); }
 
 std::vector<metering::JournalRecord> all_of(journal::Journal& from) { return from.take(SIZE_MAX, 0); }
 
@@ -129,6 +130,33 @@ TEST_CASE("journal: it knows what is flushed as a time, whether records wait or 
     const auto next = dir.open();
     CHECK(next->complete_before(now) == UtcMillis{at});
     next->close();
+}
+
+TEST_CASE("journal: it is complete up to the oldest there is, wherever that stands") {
+    const Directory dir;
+    const std::int64_t at = record(0).at.value;
+    const UtcMillis now{at + 60'000};
+    auto journal = dir.open();
+    const auto writer = journal->writer(), other = journal->writer();
+    writer->since({at + 1'000});
+    CHECK(journal->complete_before(now) == UtcMillis{at + 1'000});
+    CHECK(journal->complete_before({at}) == UtcMillis{at});
+    other->since({at + 500});
+    CHECK(journal->complete_before(now) == UtcMillis{at + 500});
+    other->none();
+    // A writer that was held up brings older records than others brought before it.
+    auto late = record(0), early = record(1);
+    late.at = {at + 9'000};
+    early.at = {at + 1'000};
+    REQUIRE(append(*journal, late));
+    REQUIRE(append(*journal, early));
+    writer->none();
+    CHECK(journal->complete_before(now) == UtcMillis{at + 1'000});
+    journal->flushed(journal->boot(), 1);
+    CHECK(journal->complete_before(now) == UtcMillis{at + 1'000});
+    journal->flushed(journal->boot(), 2);
+    CHECK(journal->complete_before(now) == now);
+    journal->close();
 }
 
 TEST_CASE("journal: every start has its own number, even when the file that counts is lost") {

@@ -18,11 +18,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import ROOT, licet_stack  # noqa: E402
 from ledger_check import LedgerCheck  # noqa: E402
 from licet_client import Problem, await_condition  # noqa: E402
-from subscriber import Subscriber, Visitor  # noqa: E402
+from subscriber import Passer, Subscriber, Visitor  # noqa: E402
 
 PRODUCT = "crash"
 # Which events a partner may receive: all, or those of the type that its rule names.
 PARTNERS = {"alpha": ("dpv:AcademicResearch", lambda number: True), "beta": ("dpv:ServiceOptimisation", lambda number: number % 3 == 0)}
+# One reader of it takes a page of the past and never comes back, another one came in at the head, far in front: what lies between nobody receives.
+APART = "gamma"
+CONTRACTS = {**PARTNERS, APART: PARTNERS["alpha"]}
+PAGE = 100
 KINDS = ("sse", "websocket", "pull")
 REST_EVERY = 10  # cycles
 
@@ -30,7 +34,7 @@ REST_EVERY = 10  # cycles
 def catalogue(stack):
     admin = stack.client("eu", "admin")
     admin.put("/v1/admin/regions/eu", {"endpoint": stack.url("eu")})
-    for party in ("press", *PARTNERS):
+    for party in ("press", *CONTRACTS):
         admin.put(f"/v1/admin/parties/{party}", {"title": party, "country": "DE", "collections": [], "adequacySchemes": []})
     admin.put(f"/v1/admin/products/{PRODUCT}", {
         "title": "Crash", "owner": "press", "controller": "press", "residency": "eu",
@@ -48,10 +52,10 @@ def catalogue(stack):
                                rule("some", "dpv:ServiceOptimisation", "redact", {"leftOperand": "licet:eventType", "operator": "eq", "rightOperand": "open"})]}
     made = admin.put("/v1/admin/policies/crash", {"document": document}).json()
     admin.post(f"/v1/admin/policies/crash/versions/{made['version']}/activate")
-    for name, (purpose, _) in PARTNERS.items():
+    for name, (purpose, _) in CONTRACTS.items():
         admin.put(f"/v1/admin/contracts/{name}", {"party": name, "products": [PRODUCT], "purposes": [purpose], "transferTools": [], "pseudonymScope": "contract", "state": "active",
                                                   "validFrom": None, "validUntil": None, "price": {"currency": "EUR", "perEvent": "0.001", "perMb": "0.1"}})
-    for name, party, roles, scopes in (("press", "press", ["producer"], ["write:*"]), *((p, p, ["partner"], [f"read:{PRODUCT}"]) for p in PARTNERS)):
+    for name, party, roles, scopes in (("press", "press", ["producer"], ["write:*"]), *((p, p, ["partner"], [f"read:{PRODUCT}"]) for p in CONTRACTS)):
         stack.save_client_secret(name, admin.post("/v1/admin/clients", {"id": name, "party": party, "roles": roles, "scopes": scopes}).json()["secret"])
     admin.close()
 
@@ -64,6 +68,7 @@ class Publisher(threading.Thread):
         self.client, self.stopping = client, stopping
         self.batch, self.pause = 12, 12 / rate
         self.next = 0
+        self.due = 0  # sent and not answered: it may have been taken, so it is sent until it is known to be
         self.rest = threading.Event()
         self.resting = threading.Event()
         self.wrong = []
@@ -73,12 +78,12 @@ class Publisher(threading.Thread):
 
     def run(self):
         while not self.stopping.is_set():
-            if self.rest.is_set() and (self.next - 1) % 3 == 0:
+            if self.rest.is_set() and not self.due and (self.next - 1) % 3 == 0:
                 self.resting.set()
                 self.stopping.wait(0.02)
                 continue
             self.resting.clear()
-            size = 1 if self.rest.is_set() else self.batch
+            self.due = size = self.due or (1 if self.rest.is_set() else self.batch)
             try:
                 answered = self.client.publish(PRODUCT, self._body(range(self.next, self.next + size)), accept_status=range(400, 600))
                 if answered.status == 401:
@@ -88,12 +93,23 @@ class Publisher(threading.Thread):
                     self.wrong.append(f"events were refused: {answer['rejections'][:2]}")
                 if answer.get("received") == size and not answer["rejected"]:
                     self.next += size
+                    self.due = 0
                     self.stopping.wait(self.pause)
                 else:
                     self.stopping.wait(0.05)
             except (OSError, http.client.HTTPException, Problem, ValueError):
                 self.client.close()
                 self.stopping.wait(0.02)
+
+
+def read_once_more(client):
+    """Every page from the beginning."""
+    cursor = "earliest"
+    while True:
+        answer = client.get(client.events_path(PRODUCT, from_=cursor, limit=10000), headers={"Accept": "application/x-ndjson"})
+        cursor = answer.headers["Licet-Cursor"]
+        if not answer.body:
+            return client.close()
 
 
 class Region:
@@ -203,8 +219,23 @@ class Loop:
                     self.subscribers.append((name, partner, Subscriber(f"{partner} {kind} at {name}", self.stack.client(name, partner), PRODUCT, permitted, kind,
                                                                        self.random.random(), self.stopping)))
                 self.visitors.append(Visitor(f"{partner} visiting {name}", self.stack.client(name, partner), PRODUCT, self.random.random(), self.stopping))
+        self.passers = {}
         self.wrong = []
         self.rests = 0
+        self.expected, self.left, self.most_left = {}, {}, 0
+
+    def part(self):
+        """The two readers that are far apart, on every node: before anything is killed."""
+        for name in self.region.names:
+            await_condition("a past", lambda name=name: self.publishers[name].next > 10 * PAGE, 120, 0.05)
+            self.passers[name] = Passer(self.stack.client(name, APART), PRODUCT, PAGE)
+            if len(self.passers[name].received()) != PAGE:
+                self.wrong.append(f"{APART} at {name}: a page of {len(self.passers[name].received())}")
+            kind = KINDS[len(self.passers) % 2]
+            front = Subscriber(f"{APART} {kind} at {name}", self.stack.client(name, APART), PRODUCT, CONTRACTS[APART][1], kind, self.random.random(), self.stopping, "latest")
+            front.start()
+            await_condition("the reader in front", lambda front=front: front.highest >= 0, 60, 0.02)
+            self.subscribers.append((name, APART, front))
 
     def threads(self):
         return [*self.publishers.values(), *(s for _, _, s in self.subscribers), *self.visitors]
@@ -213,6 +244,7 @@ class Loop:
         for thread in self.threads():
             thread.start()
         try:
+            self.part()
             for cycle in range(1, self.cycles + 1):
                 self.cycle(cycle)
                 if cycle % REST_EVERY == 0 or cycle == self.cycles:
@@ -277,35 +309,60 @@ class Loop:
             await_condition("everyone to have received all", lambda: self.region.revive() and all(s.highest == last[name] for name, _, s in self.subscribers), 120, 0.02)
         except TimeoutError as e:
             self.wrong.append(f"cycle {cycle}: {e}: " + ", ".join(f"{s.name} has {s.highest} of {last[name]}" for name, _, s in self.subscribers if s.highest != last[name]))
-        expected = {}
+        received = {}
         for name, partner, subscriber in self.subscribers:
             key = (partner, "eu-1" if name == "eu" else name)
-            count = (subscriber.events, subscriber.bytes)
-            if expected.setdefault(key, count) != count:
-                self.wrong.append(f"cycle {cycle}: {subscriber.name} received {count}, another of {partner} {expected[key]}")
-        found = {}
+            events = subscriber.received()
+            if len(events) != subscriber.events or (partner != APART and received.setdefault(key, events) != events):
+                self.wrong.append(f"cycle {cycle}: {subscriber.name} received other events than another of {partner}")
+            if partner == APART:
+                received[key] = {**events, **self.passers[name].received()}
+        expected = {}
 
         def agreed():
-            found["billed"], found["suspense"] = self.ledger.billed(), self.ledger.suspense()
-            return found["billed"] == expected and found["suspense"] == 0
+            """Billed is what was received; what is not is in suspense. An event nobody received is in neither sum."""
+            suspended = self.ledger.suspended()
+            self.left = {key: sum(n in events for begin, end in suspended.get(key, []) for n in range(begin, end)) for key, events in received.items()}
+            for key, events in received.items():
+                open_ranges = suspended.get(key, [])
+                settled = [size for n, size in events.items() if not any(begin <= n < end for begin, end in open_ranges)] if self.left[key] else events.values()
+                expected[key] = (len(settled), sum(settled))
+            return self.ledger.billed() == expected
         try:
-            await_condition("the ledger", agreed, 30, 0.05)
+            await_condition("the ledger", agreed, 30, 0.2)
         except TimeoutError:
-            self.wrong.append(f"cycle {cycle}: billed {found['billed']}, received {expected}, {found['suspense']} offsets in suspense")
+            self.wrong.append(f"cycle {cycle}: billed {self.ledger.billed()}, received less what is in suspense {expected}, in suspense {self.left}, {self.ledger.suspended()}")
         self.wrong += self.ledger.always()
         self.wrong += [w for thread in self.threads() for w in getattr(thread, "wrong", [])]
         self.expected = expected
         self.rests += 1
-        for publisher in self.publishers.values():
+        for publisher in self.publishers.values() if cycle < self.cycles else ():
             publisher.rest.clear()
-        print(f"cycle {cycle}: {sum(e for e, _ in expected.values())} events received and billed, {json.dumps(self.region.counts)}", flush=True)
+        self.most_left = max(self.most_left, sum(self.left.values()))
+        print(f"cycle {cycle}: {sum(e for e, _ in expected.values())} events received and billed, {sum(self.left.values())} received and in suspense, {json.dumps(self.region.counts)}", flush=True)
+
+    def read_all(self):
+        """Everything once more, for whoever received it all: what is still in suspense is sent again, and billed then. Costs nothing otherwise."""
+        for name in self.region.names:
+            for partner in PARTNERS:
+                read_once_more(self.stack.client(name, partner))
+
+        def nothing_left():
+            return not [key for key in self.ledger.suspended() if key[0] != APART]
+        try:
+            await_condition("suspense to be settled", nothing_left, 30, 0.2)
+        except TimeoutError:
+            self.wrong.append(f"suspense is left after everything was read: {self.ledger.suspended()}")
+        for name, partner, subscriber in self.subscribers:
+            if partner != APART:
+                self.expected[(partner, "eu-1" if name == "eu" else name)] = (subscriber.events, subscriber.bytes)
 
     def figures(self):
         subscribers = [s for _, _, s in self.subscribers]
         return {"cycles": self.cycles, "nodes": len(self.region.names), "deaths": self.region.counts, "rests": self.rests, "published": sum(p.next for p in self.publishers.values()),
                 "received_events": sum(e for e, _ in self.expected.values()), "received_bytes": sum(b for _, b in self.expected.values()),
                 "billed_events": sum(e for e, _ in self.ledger.billed().values()), "billed_bytes": sum(b for _, b in self.ledger.billed().values()),
-                "unbilled_records": self.ledger.unbilled(), "suspense_offsets": self.ledger.suspense(), "most_suspense_offsets": self.ledger.most_suspense, "checks_with_suspense": self.ledger.times_suspended,
+                "most_received_in_suspense_at_rest": self.most_left, "unbilled_records": self.ledger.unbilled(), "suspense_offsets": self.ledger.suspense(), "most_suspense_offsets": self.ledger.most_suspense, "checks_with_suspense": self.ledger.times_suspended,
                 "connections": sum(s.connections for s in subscribers), "refused": sum(s.refused for s in subscribers), "replayed_events": sum(s.replayed for s in subscribers),
                 "acks": sum(s.acks for s in subscribers), "visits": sum(v.visits for v in self.visitors), "starts": len(self.ledger.watermarks)}
 
@@ -316,11 +373,12 @@ def at_the_end(loop):
     stack = loop.stack
     for name in loop.region.names:
         loop.region.await_ready(name)
-    wrong = [f"{name} stopped with {code}" for name in loop.region.names for code in [stack.stop_node(name)] if code != 0]
+    loop.read_all()
+    wrong = loop.wrong + [f"{name} stopped with {code}" for name in loop.region.names for code in [stack.stop_node(name)] if code != 0]
     for name in loop.region.names:
         wrong += loop.region.verify_journal(name)
     wrong += loop.ledger.always()
-    if loop.ledger.suspense():
+    if [key for key in loop.ledger.suspended() if key[0] != APART]:
         wrong.append("suspense is left after a stop in order")
     if loop.ledger.billed() != loop.expected:
         wrong.append(f"billed {loop.ledger.billed()} at the end, received {loop.expected}")

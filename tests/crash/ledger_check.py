@@ -13,6 +13,12 @@ ALWAYS = {
                                                      "FULL JOIN usage_covered c USING (contract, product, partition, stream_epoch) WHERE b.ranges IS DISTINCT FROM c.ranges",
     "lines where delivered is not billed + unbilled": "SELECT count(*) FROM usage_balance WHERE delivered_events <> billed_events + unbilled_events OR "
                                                       "delivered_bytes <> billed_bytes + unbilled_bytes",
+    "starts whose sums for quotas are not those of their rows": "SELECT count(*) FROM (SELECT contract, day, node, boot, sum(e) e, sum(b) b, sum(ue) ue, sum(ub) ub FROM "
+                                                                "(SELECT contract, day, node, boot, events e, bytes b, 0 ue, 0 ub FROM usage_billed UNION ALL "
+                                                                "SELECT contract, day, node, boot, events, bytes, 0, 0 FROM usage_replayed UNION ALL "
+                                                                "SELECT contract, day, node, boot, 0, 0, events, bytes FROM usage_unbilled) r GROUP BY 1, 2, 3, 4) r "
+                                                                "FULL JOIN usage_by_start s USING (contract, day, node, boot) WHERE "
+                                                                "(r.e, r.b, r.ue, r.ub) IS DISTINCT FROM (s.billed_events, s.billed_bytes, s.unbilled_events, s.unbilled_bytes)",
     "unbilled records": "SELECT count(*) FROM usage_unbilled",
     "minutes without a line": "SELECT count(*) FROM usage_lines WHERE minutes > 0 AND events = 0",
 }
@@ -61,3 +67,12 @@ class LedgerCheck:
 
     def suspense(self):
         return int(self._ask("SELECT coalesce(sum(offsets), 0) FROM usage_suspense_offsets")[0][0])
+
+    def suspended(self):
+        """(contract, node) -> ranges of offsets in suspense. A node's log is known by what was billed of it."""
+        rows = self._ask("SELECT DISTINCT c.name, b.node, lower(r), upper(r) FROM usage_suspense s JOIN contracts c ON c.no = s.contract JOIN (SELECT DISTINCT node, stream_epoch FROM usage_billed) b "
+                         "USING (stream_epoch), unnest(s.ranges) r")
+        out = {}
+        for contract, node, begin, end in rows:
+            out.setdefault((contract, node), []).append((int(begin), int(end)))
+        return out

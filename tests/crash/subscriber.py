@@ -1,5 +1,6 @@
 """Partners that count: each knows which event must come next, so that a missing, repeated or strange one is noticed when it comes. Python standard library only, and no code
 shared with the server."""
+import array
 import collections
 import http.client
 import json
@@ -28,14 +29,17 @@ class Gone(Exception):
 
 
 class Subscriber(threading.Thread):
-    """`permitted(number)`: whether the partner may receive an event. `kind`: sse, websocket or pull."""
+    """`permitted(number)`: whether the partner may receive an event. `kind`: sse, websocket or pull. `begins`: at the earliest event, or at the latest one."""
 
-    def __init__(self, name, client, product, permitted, kind, seed, stopping):
+    def __init__(self, name, client, product, permitted, kind, seed, stopping, begins="earliest"):
         super().__init__(name=name, daemon=True)
         self.client, self.product, self.permitted, self.kind, self.stopping = client, product, permitted, kind, stopping
         self.random = random.Random(seed)
         self.kept = collections.deque(maxlen=400)  # (number, cursor) of the last ones
-        self.expected = self._next(-1)             # what must come next
+        self.begins = begins
+        self.expected = self._next(-1) if begins == "earliest" else None  # what must come next
+        self.lowest = None
+        self.sizes = array.array("H")               # of the permitted ones from `lowest` on
         self.cursor = None
         self.highest, self.events, self.bytes = -1, 0, 0  # received for the first time
         self.replayed = self.connections = self.refused = self.acks = 0
@@ -67,21 +71,24 @@ class Subscriber(threading.Thread):
 
     def _path(self, **query):
         self.connections += 1
-        return self.client.events_path(self.product, from_=self.cursor or "earliest", **query)
+        return self.client.events_path(self.product, from_=self.cursor or self.begins, **query)
 
     def _take(self, text, cursor=None):
         """One event's JSON. Everything it says is checked against what must come."""
         number = int(NUMBER.search(text)[1])
         if cursor is None:
             cursor = CURSOR.search(text)[1].decode()
-        if number != self.expected:
+        if self.lowest is None:
+            self.lowest = number
+        if self.expected is not None and number != self.expected:
             self.wrong.append(f"{self.name}: event {number} came where {self.expected} was due")
         self.expected = self._next(number)
         self.cursor = cursor
         if number > self.highest:
             self.highest = number
             self.events += 1
-            self.bytes += len(text) - text.index(DATA) - len(DATA) - 1
+            self.sizes.append(len(text) - text.index(DATA) - len(DATA) - 1)
+            self.bytes += self.sizes[-1]
             self.kept.append((number, cursor))
         else:
             self.replayed += 1
@@ -125,7 +132,10 @@ class Subscriber(threading.Thread):
                           f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: cloudevents.json\r\n"
                           f"Authorization: {self.client.authorization()['Authorization']}\r\n\r\n").encode())
             reader = sock.makefile("rb")
-            status = int((reader.readline().split(b" ") + [b"", b"0"])[1] or 0)
+            line = reader.readline()
+            if not line:  # the node ended before it answered: as with the others, it is asked again
+                raise Gone
+            status = int(line.split(b" ")[1])
             headers = http.client.parse_headers(reader)
             if status != 101:
                 raise Problem(status, headers, reader.read(int(headers.get("Content-Length", "0"))))
@@ -174,6 +184,23 @@ class Subscriber(threading.Thread):
                     self._take(line)
             self.cursor = answer.headers["Licet-Cursor"]
             self._leaves()
+
+
+    def received(self):
+        """(number, bytes) of each event it received."""
+        numbers = (n for n in range(self.lowest or 0, self.highest + 1) if self.permitted(n))
+        return dict(zip(numbers, self.sizes))
+
+
+class Passer:
+    """Takes one page of the past, and never comes back."""
+
+    def __init__(self, client, product, events):
+        answer = client.get(client.events_path(product, from_="earliest", limit=events), headers={"Accept": "application/x-ndjson"})
+        self._received = {int(NUMBER.search(line)[1]): len(line) - line.index(DATA) - len(DATA) - 1 for line in answer.body.split(b"\n") if line}
+
+    def received(self):
+        return self._received
 
 
 class Visitor(threading.Thread):

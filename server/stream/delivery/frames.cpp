@@ -60,7 +60,9 @@ void append_websocket_close(CloseCode code, std::string_view what, std::string_v
     payload += static_cast<char>(static_cast<std::uint16_t>(code) >> 8);
     payload += static_cast<char>(static_cast<std::uint16_t>(code));
     if (retry_ms > 0) reason += "; retry=" + std::to_string(retry_ms);
-    if (!cursor.empty()) reason.append("; cursor=").append(cursor);
+    // Half a cursor is none.
+    constexpr std::string_view kCursor = "; cursor=";
+    if (!cursor.empty() && reason.size() + kCursor.size() + cursor.size() <= kReasonMaxBytes) reason.append(kCursor).append(cursor);
     std::size_t size = std::min(reason.size(), kReasonMaxBytes);
     while (size < reason.size() && size > 0 && (static_cast<unsigned char>(reason[size]) & 0xc0) == 0x80) --size;
     payload += reason.substr(0, size);

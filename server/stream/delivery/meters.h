@@ -6,22 +6,39 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/guarded.h"
 #include "metering/contract_meter.h"
 #include "server/ports/usage_journal.h"
 #include "server/ports/usage_ledger.h"
+#include "server/stream/delivery/cursor.h"
 
 namespace licet::stream {
 
 struct Meter {
     explicit Meter(ports::UsageRanges ranges)
-        : meter(std::move(ranges.billed)), suspense(std::move(ranges.suspense)), acked(std::move(ranges.acked)) {}
+        : meter(std::move(ranges.billed)),
+          suspense(std::move(ranges.suspense)),
+          acked(std::move(ranges.acked)),
+          suspended(std::move(ranges.suspended)),
+          begun(std::move(ranges.begun)),
+          unbilled(std::move(ranges.unbilled)) {}
+    // The first stretch of suspense, from `kept` on, that the partner has received for sure, at one time. `proof`: a cursor it came with.
+    struct Sure {
+        metering::OffsetRange range;
+        std::optional<UtcMillis> at;  // nullopt: not known
+    };
+    [[nodiscard]] std::optional<Sure> received(const std::optional<CursorPosition>& proof, Offset kept) const;
     metering::ContractMeter meter;
     metering::IntervalSet suspense;  // what an ended start of a node left undecided
     metering::IntervalSet acked;     // what the partner said it received
     Offset cursor = 0;               // the furthest it acknowledged or came back with, as far as this start of the node knows
+    std::vector<ports::SuspendedRange> suspended;
+    metering::IntervalSet begun;       // offsets at which streams of the starts that left suspense began
+    metering::IntervalSet beginnings;  // of this start, in the journal
+    std::shared_ptr<ports::UnbilledRecords> unbilled;
 };
 using SharedMeter = std::shared_ptr<Guarded<Meter>>;
 

@@ -22,10 +22,10 @@ std::string_view media_type_of(WireFormat page) {
 
 void Session::gather() {
     if (ended_ || reading_ || page_done_) return;
+    const bool over = request_.until.value != 0 && shard_.services().log->settled() >= request_.until;  // before the bounds are read
     const auto bounds = shard_.services().log->bounds(view_->position());
     const bool full = page_events_ >= request_.limit || own_->size() >= limits::pull_page_max_bytes || page_reads_ >= kPageReadsMax || until_reached_;
     if (full || next_ >= bounds.end) {
-        const bool over = request_.until.value != 0 && shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms;
         const bool wait = !full && !over && page_events_ == 0 && shard_.now_ns() < page_deadline_ns_;
         if (!wait) return write_page();
         held_.clear();            // there is nothing to hold
@@ -103,8 +103,11 @@ void Session::write_page() {
     page_done_ = true;
     page_write_deadline_ns_ =
         shard_.now_ns() + (limits::pull_page_write_ms + static_cast<std::int64_t>(own_->size() / limits::pull_page_write_bytes_per_ms)) * 1'000'000;
-    std::array<char, kCursorText> cursor{};
-    if (!seal_cursor(shard_.siv(), {request_.product, {0}, stream_epoch_, own_->head()}, cursor.data())) {
+    // Who asks for the head alone receives nothing.
+    const auto done = own_->completed(0, own_->end());
+    const bool behind_event = !request_.head_only && done.events > 0 && done.last + 1 == own_->head();
+    const std::string cursor = cursor_at(own_->head(), request_.head_only ? own_->head() : since_, behind_event);
+    if (cursor.empty()) {
         started_ = false;
         return refuse({Errc::internal, "the page's cursor cannot be made", {}});
     }
@@ -115,8 +118,8 @@ void Session::write_page() {
         request_.format == WireFormat::one_protobuf && size == 0
             ? "HTTP/1.1 204 No Content"
             : "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(media_type_of(request_.format)) + "\r\nContent-Length: " + std::to_string(size);
-    head += "\r\nCache-Control: no-store\r\nLicet-Cursor: " + std::string(cursor.data(), cursor.size()) +
-            "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") + "\r\n" + request_.extra_headers + limits_said + "\r\n";
+    head += "\r\nCache-Control: no-store\r\nLicet-Cursor: " + cursor + "\r\nConnection: " + (request_.keep_alive ? "keep-alive" : "close") + "\r\n" +
+            request_.extra_headers + limits_said + "\r\n";
     // The page again behind its head, with the same entries.
     auto page = std::make_unique<Tape>(own_->begin());
     page->append_raw(head);

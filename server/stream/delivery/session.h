@@ -15,6 +15,7 @@
 #include "base/timer_wheel.h"
 #include "server/stream/delivery/allowance.h"
 #include "server/stream/delivery/conflation.h"
+#include "server/stream/delivery/cursor.h"
 #include "server/stream/delivery/delivery.h"
 #include "server/stream/delivery/frames.h"
 #include "server/stream/delivery/meters.h"
@@ -84,7 +85,14 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     void load_meter();
     void metered();
     [[nodiscard]] Offset replays_until() const;
-    void settle_suspense(Offset received, std::function<void()> then);
+    void recount_unbilled(std::vector<ports::UnbilledRecord> records, std::function<void()> then);
+    void recount(const ports::UnbilledRecord& record, Offset from, std::vector<View::Counted> rests, View::Counted all,
+                 std::function<void(bool)> then);
+    void settle_suspense(std::optional<CursorPosition> cursor, std::function<void()> then);
+    void settle(const ports::LogBatch& batch, metering::OffsetRange range, std::optional<UtcMillis> at);
+    void begin();
+    [[nodiscard]] std::string cursor_at(Offset next, Offset since, bool behind_event) const;
+    void keep_own(CursorPosition& cursor) const;
     [[nodiscard]] View::Counted count_received(const ports::LogBatch& batch, Offset from, Offset to);
     void open_stream();
     void forget_the_start();
@@ -112,6 +120,7 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
     [[nodiscard]] bool page_allowed();
     void cut_page(std::uint64_t end);
     [[nodiscard]] Error quota_error() const;
+    [[nodiscard]] Error rate_error() const;
 
     // Catching up.
     void catch_up();
@@ -197,8 +206,10 @@ class Session : public std::enable_shared_from_this<Session>, public TimerWheel:
 
     std::string control_;  // pings, pongs, heartbeats: written between frames
     WebsocketReader websocket_;
-    Offset first_ = 0;                // where the stream began
-    Offset acked_ = 0, settled_ = 0;  // suspense below is to be settled, and is
+    Offset first_ = 0;                                        // where the stream began
+    Offset since_ = 0;                                        // from where on its reader has received all it was to receive
+    std::unique_ptr<CursorPosition> came_with_, acked_with_;  // cursors not yet settled by
+    Offset acked_ = 0;                                        // of an earlier stream: the furthest ack
     bool settling_ = false;
     std::atomic<bool> ended_ = false;  // readers look at it, too
     bool started_ = false, blocked_ = false, reading_ = false, until_reached_ = false;

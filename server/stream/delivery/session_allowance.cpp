@@ -12,6 +12,16 @@ namespace {
 using Short = app::QuotaPurse::Short;
 constexpr std::int64_t kMsNs = 1'000'000;
 
+// A purse's header lines, for the edge to send with a refusal (stream::problem).
+nlohmann::json header_list(const std::string& lines) {
+    auto out = nlohmann::json::array();
+    for (std::size_t from = 0, end = 0; (end = lines.find("\r\n", from)) != std::string::npos; from = end + 2) {
+        const auto colon = lines.find(": ", from);
+        out.push_back({lines.substr(from, colon - from), lines.substr(colon + 2, end - colon - 2)});
+    }
+    return out;
+}
+
 }  // namespace
 
 // True: something has to be heard of the quotas first; then the start goes on.
@@ -54,8 +64,16 @@ void Session::drop_allowance() { allowance_.reset(); }
 
 Error Session::quota_error() const {
     auto& purse = allowance_->purse();
+    const auto now = shard_.services().clock->utc_now();
     Error out{Errc::quota_exhausted, "the contract's quota is used up", {}};
-    out.members = nlohmann::json{{"quotas", purse.states()}, {"retryAfter", purse.retry_after_s(shard_.services().clock->utc_now())}}.dump();
+    out.members =
+        nlohmann::json{{"quotas", purse.states()}, {"retryAfter", purse.retry_after_s(now)}, {"headers", header_list(purse.headers(now))}}.dump();
+    return out;
+}
+
+Error Session::rate_error() const {
+    Error out{Errc::too_many_requests, "the contract's rate leaves nothing for a page", {}};
+    out.members = nlohmann::json{{"headers", header_list(allowance_->purse().headers(shard_.services().clock->utc_now()))}}.dump();
     return out;
 }
 
@@ -115,8 +133,7 @@ bool Session::page_allowed() {
         return true;
     }
     if (!some && waited(limits::quota_page_wait_ms)) {
-        auto error =
-            drawn.why == Short::exhausted ? quota_error() : Error{Errc::too_many_requests, "the contract's rate leaves nothing for a page", {}};
+        auto error = drawn.why == Short::exhausted ? quota_error() : rate_error();
         started_ = false;
         refuse(std::move(error));
         return false;

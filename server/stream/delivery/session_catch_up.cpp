@@ -17,9 +17,10 @@ constexpr std::size_t kLikelyEventBytes = 2048;  // most are smaller: a read is 
 void Session::catch_up() {
     if (reading_ || turn_queued_) return;
     if (request_.until.value != 0) {
+        const bool over = shard_.services().log->settled() >= request_.until;  // before the bounds are read
         if (next_ >= shard_.services().log->bounds(view_->position()).end) {
             drop_tape();
-            if (shard_.services().clock->utc_now().value >= request_.until.value + limits::until_settles_ms) finish(CloseCode::normal, "until");
+            if (over) finish(CloseCode::normal, "until");
             return;
         }
     } else if (!conflating_ && !conflated_ && join_live()) {

@@ -80,14 +80,16 @@ void Session::on_message(const WebsocketReader::Message& message) {
     shard_.acked(usage_of(), meter_, std::min(first_, cursor->next), cursor->next);
     if (cursor->next > first_ || cursor->next <= acked_) return;
     acked_ = cursor->next;
+    acked_with_ = std::make_unique<CursorPosition>(*cursor);
+    keep_own(*acked_with_);
     settle_acked();
 }
 
 void Session::settle_acked() {
-    if (ended_ || settling_ || settled_ >= acked_) return;
+    if (ended_ || settling_ || !acked_with_) return;
     settling_ = true;
-    settled_ = acked_;
-    settle_suspense(settled_, [self = shared_from_this()] {
+    const CursorPosition with = *std::exchange(acked_with_, nullptr);
+    settle_suspense(with, [self = shared_from_this()] {
         self->settling_ = false;
         self->settle_acked();
     });
@@ -166,11 +168,22 @@ std::int64_t Session::rests_until(std::int64_t now_ns) const noexcept {
     return std::max(soon, pinged_ns_ == 0 ? heartbeat : std::min(heartbeat, pinged_ns_ + limits::pong_timeout_ms * kMsNs));
 }
 
+// Behind an event it is that event's, as everyone has it.
+std::string Session::cursor_at(Offset next, Offset since, bool behind_event) const {
+    const CursorPosition position{request_.product, {0}, stream_epoch_, next, since, request_.contract};
+    if (!behind_event) return seal_reader_cursor(shard_.siv(), position);
+    std::string out(kCursorText, '\0');
+    return seal_cursor(shard_.siv(), position, out.data()) ? out : std::string();
+}
+
+// What another contract received says nothing of this one.
+void Session::keep_own(CursorPosition& cursor) const {
+    if (cursor.since && cursor.contract != request_.contract) cursor.since = cursor.next;
+}
+
 // The cursor covers what was withheld since the last event, as a page's does: who resumes from it misses nothing and need not be decided for again.
 std::string Session::last_words(CloseCode code, std::string_view reason) {
-    std::array<char, kCursorText> text{};
-    std::string_view cursor;
-    if (seal_cursor(shard_.siv(), {request_.product, {0}, stream_epoch_, next_}, text.data())) cursor = {text.data(), text.size()};
+    const std::string cursor = cursor_at(next_, std::min(since_, next_), metered_ == next_ && metered_ > first_);
     std::string out;
     if (request_.format == WireFormat::sse)
         append_sse_end(code, reason, cursor, retry_ms_, out);

@@ -37,6 +37,8 @@ void Session::place() {
             if (cursor->next < bounds.begin) return refuse({Errc::gone, "events after this cursor are no longer kept", "query:from"});
             if (cursor->next > bounds.end) return refuse({Errc::invalid_cursor, "the cursor is past the end of the log", "query:from"});
             next_ = cursor->next;
+            came_with_ = std::make_unique<CursorPosition>(*cursor);
+            keep_own(*came_with_);
             break;
         }
         case StartAt::since: {
@@ -75,9 +77,73 @@ void Session::load_meter() {
 void Session::metered() {
     if (shard_.replays_billed(request_.contract)) replay_until_ = replays_until();
     if (allowance_) allowance_->paid_below(replay_until_);
-    const Offset received = request_.start == StartAt::cursor ? next_ : 0;
-    if (received > 0) shard_.acked(usage_of(), meter_, received, received);
-    settle_suspense(received, [self = shared_from_this()] { self->open_stream(); });
+    if (came_with_ && next_ > 0) shard_.acked(usage_of(), meter_, next_, next_);
+    since_ = came_with_ ? came_with_->since.value_or(next_) : next_;
+    auto unbilled = meter_->with([](Meter& m) { return m.unbilled ? m.unbilled->take() : std::vector<ports::UnbilledRecord>{}; });
+    recount_unbilled(std::move(unbilled), [self = shared_from_this()] {
+        const auto with = std::exchange(self->came_with_, nullptr);
+        self->settle_suspense(with ? std::optional(*with) : std::nullopt, [self] { self->begin(); });
+    });
+}
+
+// Where a stream began must outlive a crash before anything of it leaves: what lies below, its events' cursors do not speak of. What begins behind an
+// offset that is billed needs no such mark, as nothing below that can become suspense.
+void Session::begin() {
+    const Offset kept = shard_.services().log->bounds({request_.product, {0}}).begin;
+    const bool marked = request_.head_only || since_ <= kept ||
+                        meter_->with([&](Meter& m) { return m.meter.billed().contains(since_ - 1) || m.beginnings.contains(since_); });
+    if (marked) return open_stream();
+    shard_.journal_beginning(usage_of(), since_, meter_, [self = shared_from_this()](bool kept_it) {
+        if (self->ended_) return;
+        if (!kept_it) return self->refuse({Errc::journal_full, "the usage journal accepts nothing at the moment", {}});
+        self->open_stream();
+    });
+}
+
+// Records of this node of which another had billed a part: what the rest comes to is counted, and moves to what is billed. Only where the whole comes
+// to what the record says: else rights or the log are not what they were, and it stays unbilled.
+void Session::recount_unbilled(std::vector<ports::UnbilledRecord> records, std::function<void()> then) {
+    if (records.empty()) return then();
+    auto record = std::make_shared<const ports::UnbilledRecord>(std::move(records.back()));
+    records.pop_back();
+    recount(*record, record->record.from, std::vector<View::Counted>(record->rest.ranges()), {},
+            [self = shared_from_this(), record, records = std::move(records), then = std::move(then)](bool counted) mutable {
+                if (!counted) self->meter_->with([&](Meter& m) { m.unbilled->add(*record); });
+                if (!self->ended_) self->recount_unbilled(std::move(records), std::move(then));
+            });
+}
+
+void Session::recount(const ports::UnbilledRecord& record, Offset from, std::vector<View::Counted> rests, View::Counted all,
+                      std::function<void(bool)> then) {
+    const auto& r = record.record;
+    const auto plus = [](View::Counted& sum, const View::Counted& part) {
+        sum.events += part.events;
+        sum.billed += part.billed;
+    };
+    if (from >= r.to) {
+        if (all.events != r.events || all.billed != r.bytes) return then(true);
+        std::vector<ports::UsageRecord> moved;
+        std::size_t at = 0;
+        for (const auto& [begin, end] : record.rest.all()) {
+            moved.push_back({ports::UsageKind::recounted, r.contract, r.product, r.partition, r.stream_epoch, begin, end, rests[at].events,
+                             rests[at].billed, r.at, r.view});
+            ++at;
+        }
+        return then(shard_.journal_recount(std::move(moved)));
+    }
+    auto read = [self = shared_from_this(), &record, from, rests, all, plus, then]() mutable {
+        auto batch = self->shard_.read({self->request_.product, {0}}, from, limits::catch_up_batch_max_bytes);
+        self->shard_.post([self, &record, from, rests = std::move(rests), all, plus, then = std::move(then), batch = std::move(batch)]() mutable {
+            if (self->ended_ || !batch || (*batch)->entries.empty() || (*batch)->next <= from) return then(false);
+            const Offset to = std::min((*batch)->next, record.record.to);
+            plus(all, self->view_->count(**batch, from, to));
+            std::size_t at = 0;
+            for (const auto& [begin, end] : record.rest.all())
+                plus(rests[at++], self->view_->count(**batch, std::max(begin, from), std::min(end, to)));
+            self->recount(record, to, std::move(rests), all, std::move(then));
+        });
+    };
+    if (!shard_.readers().submit(view_.get(), std::move(read))) then(false);
 }
 
 // Sent again is not yet a replay: what was on its way when a connection broke, or goes to two of a contract's streams, costs nothing; and a cursor
@@ -87,56 +153,51 @@ Offset Session::replays_until() const {
     return past ? shard_.services().log->bounds({request_.product, {0}}).end : 0;
 }
 
-// A start of this node that ended by a crash left open what it had delivered. The subscriber's cursor says what it received: everything this contract
-// was entitled to below it; so does what its streams acknowledged before. That part is counted now and billed; what lies above is delivered again.
-// Then `then`; without it the stream ends.
-void Session::settle_suspense(Offset received, std::function<void()> then) {
+// A start of this node that ended by a crash left open what it had delivered. What the partner has received of it for sure (Meter::received) is
+// counted now, and billed on the day it was delivered; the rest is delivered again to whoever has not got it, or stays suspense. Then `then`.
+void Session::settle_suspense(std::optional<CursorPosition> cursor, std::function<void()> then) {
     const Offset kept = shard_.services().log->bounds({request_.product, {0}}).begin;  // what the log dropped can no longer be counted
-    std::vector<metering::OffsetRange> pieces;
-    meter_->with([&](Meter& m) {
-        if (m.suspense.ranges() == 0) return;
-        auto sure = m.acked;
-        sure.add(0, received);
-        for (const auto& [from, to] : m.suspense.all())
-            for (const auto& [begin, end] : sure.all())
-                if (const auto at = std::max({from, begin, kept}); at < std::min(to, end)) pieces.push_back({at, std::min(to, end)});
-        for (const auto& piece : pieces) m.suspense.remove(piece.from, piece.to);
+    const auto sure = meter_->with([&](Meter& m) {
+        auto out = m.received(cursor, kept);
+        if (out) m.suspense.remove(out->range.from, out->range.to);
+        return out;
     });
-    if (pieces.empty()) return then();
-    const auto piece = pieces.front();
-    // One piece at a time; the others go back and are found again.
-    meter_->with([&](Meter& m) {
-        for (std::size_t i = 1; i < pieces.size(); ++i) m.suspense.add(pieces[i].from, pieces[i].to);
-    });
-    auto read = [self = shared_from_this(), piece, received, then = std::move(then)]() mutable {
-        auto batch = self->shard_.read({self->request_.product, {0}}, piece.from, limits::catch_up_batch_max_bytes);
-        self->shard_.post([self, piece, received, then = std::move(then), batch = std::move(batch)]() mutable {
-            const auto put_back = [&](Offset from) {
-                if (from < piece.to) self->meter_->with([&](Meter& m) { m.suspense.add(from, piece.to); });
-            };
-            if (self->ended_) return put_back(piece.from);
+    if (!sure) return then();
+    const auto put_back = [meter = meter_, end = sure->range.to](Offset from) {
+        if (from < end) meter->with([&](Meter& m) { m.suspense.add(from, end); });
+    };
+    auto read = [self = shared_from_this(), sure = *sure, cursor, put_back, then = std::move(then)]() mutable {
+        const auto [from, end] = sure.range;
+        auto batch = self->shard_.read({self->request_.product, {0}}, from, limits::catch_up_batch_max_bytes);
+        self->shard_.post([self, from, end, at = sure.at, cursor, put_back, then = std::move(then), batch = std::move(batch)]() mutable {
+            if (self->ended_) return put_back(from);
             if (!batch || (*batch)->entries.empty()) {
-                put_back(piece.from);
+                put_back(from);
                 return self->refuse(batch ? Error{Errc::unavailable, "the log does not reach the cursor", {}} : batch.error());
             }
-            const Offset to = std::min((*batch)->next, piece.to);
-            std::vector<metering::OffsetRange> fresh;
-            self->meter_->with([&](Meter& m) { m.meter.delivered(piece.from, to, fresh); });
-            Tape::Totals all;
-            for (const auto& range : fresh) {
-                const auto counted = self->count_received(**batch, range.from, range.to);
-                self->shard_.delivered(self->usage_of(), range.from, range.to, {counted.events, counted.billed}, self->view_->digest());
-                all.events += counted.events;
-                all.billed += counted.billed;
-            }
+            const Offset to = std::min((*batch)->next, end);
+            self->settle(**batch, {from, to}, at);
             put_back(to);
-            if (self->allowance_) self->allowance_->purse().add(all.events, all.billed);
-            self->settle_suspense(received, std::move(then));
+            self->settle_suspense(std::move(cursor), std::move(then));
         });
     };
     if (shard_.readers().submit(view_.get(), std::move(read))) return;
-    meter_->with([&](Meter& m) { m.suspense.add(piece.from, piece.to); });
+    put_back(sure->range.from);
     refuse({Errc::overloaded, "too many reads wait for the log", {}});
+}
+
+void Session::settle(const ports::LogBatch& batch, metering::OffsetRange range, std::optional<UtcMillis> at) {
+    std::vector<metering::OffsetRange> fresh;
+    meter_->with([&](Meter& m) { m.meter.delivered(range.from, range.to, fresh); });
+    View::Counted all;
+    for (const auto& part : fresh) {
+        const auto counted = count_received(batch, part.from, part.to);
+        shard_.settled(usage_of(), part.from, part.to, {counted.events, counted.billed}, view_->digest(),
+                       at.value_or(shard_.services().clock->utc_now()));
+        all.events += counted.events;
+        all.billed += counted.billed;
+    }
+    if (allowance_) allowance_->purse().add(all.events, all.billed);
 }
 
 // Where the contract conflates, what a slow stream was sent may have been the latest of each key alone: no more is billed.

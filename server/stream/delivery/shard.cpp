@@ -13,11 +13,8 @@ namespace licet::stream {
 namespace {
 
 constexpr std::string_view kNotInForce = "the contract is not in force";
-constexpr std::string_view kNotHere = "the product is served from another region";
-
 constexpr std::int64_t kFlushTurnNs = 500'000;
 constexpr std::int64_t kSecondNs = 1'000'000'000, kMsNs = 1'000'000;
-constexpr std::int64_t kMinuteMs = 60'000;
 constexpr int kDrainStepMs = 20;
 constexpr int kRetrySpreadLeastMs = 4'000;
 
@@ -34,6 +31,7 @@ Shard::Shard(boost::asio::io_context& io, const DeliveryServices& services, Mete
       gate_(gate),
       snapshot_(std::move(snapshot)),
       wake_all_shards_(std::move(wake_all_shards)),
+      unappended_(services.journal->writer()),
       slices_(readers),
       looks_(seconds(services.clock->monotonic_ns())),
       journal_timer_(io),
@@ -232,13 +230,24 @@ void Shard::forget(const std::shared_ptr<Session>& session) {
 void Shard::on_batch(const std::shared_ptr<const ports::LogBatch>& batch) {
     for (auto& [key, view] : views_) {
         if (view->position() != batch->position) continue;
-        if (!view->append_live(*batch))
-            // A key is not here any more. What the tape could not tell is read from the log, with the keys, which may take its time.
-            for (const WireFormat format : kStreamFormats)
-                if (view->live_if(format) != nullptr) restart(view, format);
-        trim(*view);
-        has_news(view);
+        if (!view->take_live(batch))
+            restart_all(view, batch->next);  // who decides so slowly reads the log, in turn with who catches up
+        else if (!view->deciding)
+            decide_live(view);
     }
+}
+
+// In turns: what a costly view is to decide holds up no other's batch.
+void Shard::decide_live(const std::shared_ptr<View>& view) {
+    view->deciding = false;
+    if (view->roster.empty()) return view->drop_undecided();
+    // A key is not here any more. What the tape could not tell is read from the log, with the keys, which may take its time.
+    if (!view->decide_live()) restart_all(view);
+    trim(*view);
+    has_news(view);
+    if (view->live_decided()) return;
+    view->deciding = true;
+    later(&view->deciding, [this, view] { decide_live(view); });
 }
 
 // Batches that queued up behind this one are taken before anyone writes: under load writes grow instead of multiplying.
@@ -300,208 +309,11 @@ void Shard::release() {
     all_have_news();
 }
 
-void Shard::journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter) {
-    ports::UsageRecord record{ports::UsageKind::intent,  of.contract, of.product, of.partition, of.stream_epoch, range.from, range.to, 0, 0,
-                              services_.clock->utc_now()};
-    auto durable = [meter, range, kept = whether_kept(), wake = wake_all_shards_](const Status& status) {
-        meter->with([&](Meter& m) { status.ok() ? m.meter.intent_durable(range) : m.meter.intent_failed(range); });
-        kept(status);
-        wake();
-    };
-    if (services_.journal->append({record}, durable)) return;
-    meter->with([&](Meter& m) { m.meter.intent_failed(range); });
-    journal_refused();
-}
-
-// Nothing leaves that could not be billed.
-void Shard::journal_refused() {
-    if (!journal_refused_) log::error("delivery.journal_refused");
-    journal_refused_ = true;
-}
-
-// On the journal's thread.
-ports::UsageJournal::Durable Shard::whether_kept() {
-    return [this](const Status& status) {
-        if (status.ok()) return;
-        meters_.journal_broke();
-        post([this] { journal_refused(); });
-    };
-}
-
-// What was delivered is noted before anything more is; then whoever waits asks for an intent again.
-void Shard::retry_journal() {
-    if (!journal_refused_ || meters_.journal_broken()) return;
-    journal_refused_ = false;
-    flush_delivered();
-    if (journal_refused_) return;
-    awaiting_intent_.clear();
-    all_have_news();
-}
-
-bool Shard::replays_billed(ContractNo no) const {
-    const auto* contract = snapshot_->contract(no);
-    return contract != nullptr && contract->replays_billed;
-}
-
-void Shard::note(ports::UsageKind kind, const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view) {
-    auto& records = pending_[of];
-    const UtcMillis now = services_.clock->utc_now();
-    // Months end and minutes are counted by the time of a record: none is of two.
-    const auto goes_on = [&](const ports::UsageRecord& last) {
-        return last.to == from && last.kind == kind && last.view == view && last.at.value / kMinuteMs == now.value / kMinuteMs;
-    };
-    if (!records.empty() && goes_on(records.back())) {
-        records.back().to = to;
-        records.back().events += totals.events;
-        records.back().bytes += totals.billed;
-    } else {
-        records.push_back({kind, of.contract, of.product, of.partition, of.stream_epoch, from, to, totals.events, totals.billed, now, view});
-    }
-    if (journal_timer_set_) return;
-    journal_timer_set_ = true;
-    journal_timer_.expires_after(std::chrono::milliseconds(limits::delivered_record_interval_ms));
-    journal_timer_.async_wait([this](const boost::system::error_code&) { flush_delivered(); });
-}
-
-void Shard::flush_delivered() {
-    journal_timer_set_ = false;
-    std::vector<ports::UsageRecord> all;
-    for (auto& [of, records] : pending_) all.insert(all.end(), records.begin(), records.end());
-    if (all.empty()) return;
-    if (!services_.journal->append(std::move(all), whether_kept())) return journal_refused();  // kept: the next attempt brings them again
-    // Who was delivered to will be again: their places stay until they are not used.
-    std::erase_if(pending_, [](const auto& one) { return one.second.empty(); });
-    for (auto& [of, records] : pending_) records.clear();
-}
-
-void Shard::acked(const ports::UsageOf& of, const SharedMeter& meter, Offset from, Offset to) {
-    const bool news = meter->with([&](Meter& m) {
-        if (from == to ? m.cursor >= to : m.acked.covered_until(from) >= to) return false;
-        m.acked.add(from, to);
-        m.cursor = std::max(m.cursor, to);
-        return true;
-    });
-    if (!news) return;
-    auto& acks = pending_acks_[of];
-    acks.ranges.add(from, to);
-    if (from == to) acks.cursor = std::max(acks.cursor, to);
-}
-
-// Behind what was delivered: an ack says nothing of what the journal does not hold.
-void Shard::flush_acked() {
-    acks_flushed_ = services_.clock->utc_now();
-    if (pending_acks_.empty()) return;
-    flush_delivered();
-    if (journal_refused_) return;
-    std::vector<ports::UsageRecord> all;
-    for (const auto& [of, acks] : pending_acks_) {
-        const auto note = [&](Offset from, Offset to) {
-            all.push_back({ports::UsageKind::acked, of.contract, of.product, of.partition, of.stream_epoch, from, to, 0, 0, acks_flushed_});
-        };
-        for (const auto& [from, to] : acks.ranges.all()) note(from, to);
-        if (acks.cursor > 0) note(acks.cursor, acks.cursor);
-    }
-    if (!services_.journal->append(std::move(all), whether_kept())) return journal_refused();
-    pending_acks_.clear();
-}
-
-bool Shard::in_force(ContractNo no, UtcMillis now) const {
-    const auto* contract = snapshot_->contract(no);
-    return contract != nullptr && contract->state == ports::ContractState::active && contract->valid_from <= now &&
-           (contract->valid_until.value == 0 || now < contract->valid_until);
-}
-
-bool Shard::served_here(ProductNo no) const {
-    const auto* product = snapshot_->product(no);
-    return product != nullptr && (product->product.residency.empty() || product->product.residency == snapshot_->region);
-}
-
-bool Shard::still_allowed(const ReadRequest& request, CloseCode& code, std::string_view& reason) const {
-    const auto* client = snapshot_->client(request.client);
-    code = CloseCode::token_revoked;
-    reason = "the token was revoked";
-    if (client == nullptr || client->revoked || request.token_issued_at < client->tokens_valid_from) return false;
-    const auto* contract = snapshot_->contract(request.contract);
-    code = CloseCode::policy_violation;
-    reason = kNotHere;
-    if (!served_here(request.product)) return false;
-    reason = kNotInForce;
-    return contract != nullptr && contract->party == client->party && in_force(request.contract, services_.clock->utc_now());
-}
-
-void Shard::apply(const app::EpochChange& change) {
-    snapshot_ = change.snapshot;
-    if (change.subject)
-        apply_subject(change.subject->low64());
-    else
-        apply_generation(change.consents);
-}
-
-void Shard::apply_subject(std::uint64_t subject) {
-    const auto all = std::vector(sessions_.begin(), sessions_.end());
-    for (const auto& session : all) session->on_subject(subject);
-    slices_.forget_subject(subject);
-    // A live tape that still names the subject is not for anyone who joins later.
-    for (auto& [key, view] : views_)
-        for (const WireFormat format : kStreamFormats) {
-            Tape* tape = view->live_if(format);
-            if (tape != nullptr && tape->names(subject, tape->start())) restart(view, format);
-        }
-}
-
-// Nobody is written from the live tape what is on it; whoever stood there reads the log from where they are.
-void Shard::restart(const std::shared_ptr<View>& view, WireFormat format) {
-    for (const auto& session : view->roster.all())
-        if (session->request().format == format) session->leave_live();
-    view->restart_live(format);
-    has_news(view);
-}
-
 Result<std::shared_ptr<const ports::LogBatch>> Shard::read(ports::LogPosition position, Offset from, std::size_t most_bytes) const {
     auto batch = services_.log->read(position, from, limits::catch_up_batch_max_events, most_bytes);
     if (!batch) return batch;
     if (auto loaded = app::load_keys(services_.subject_keys.get(), **batch); !loaded) return loaded.error();
     return batch;
-}
-
-void Shard::apply_generation(bool consents) {
-    for (auto& [key, view] : views_) view->clear_shadows();  // those of now are added below
-    if (consents) slices_.forget_all();
-    const auto all = std::vector(sessions_.begin(), sessions_.end());
-    for (const auto& session : all) {
-        if (session->ended()) continue;
-        CloseCode code{};
-        std::string_view reason;
-        if (!still_allowed(session->request(), code, reason)) {
-            session->end(code, reason);
-            continue;
-        }
-        set_ending(session);
-        if (session->ended() || !session->view()) continue;
-        session->limits_changed();
-        const auto rights = snapshot_->rights(session->request().contract, session->request().product);
-        if (!rights) {
-            session->end(CloseCode::policy_violation, "the contract gives no rights to this product any more");
-            continue;
-        }
-        const bool moved = rights->program->view_key() != session->view()->key();
-        if (!moved && !consents) {
-            session->view()->add_shadow(*rights);
-            continue;
-        }
-        auto view = view_for(session->request(), {services_.log->bounds(session->view()->position()).stream_epoch});
-        if (!view) {
-            session->end(CloseCode::internal, "no view");
-            continue;
-        }
-        session->on_new_generation(*view);
-        // It may have ended in place of going over.
-        if ((*view)->roster.empty()) views_.erase({(*view)->position().product, (*view)->key()});
-    }
-    if (!consents) return;
-    for (auto& [key, view] : views_)
-        for (const WireFormat format : kStreamFormats)
-            if (view->live_if(format) != nullptr) view->restart_live(format);
 }
 
 // Ended one after another over the time given; who has not been goes on receiving.

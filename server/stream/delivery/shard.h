@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -94,18 +95,27 @@ class Shard {
     void replayed(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view) {
         note(ports::UsageKind::replayed, of, from, to, totals, view);
     }
+    // The same of what an ended start had delivered, at a time that is over.
+    void settled(const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view, UtcMillis at) {
+        note(ports::UsageKind::delivered, of, from, to, totals, view, at);
+    }
     [[nodiscard]] bool replays_billed(ContractNo contract) const;
     // Journals what a partner said it received, within limits::acked_record_interval_ms, and only what is new: a stretch of its stream, or (from ==
     // to) a cursor it came back with, which says nothing of where its stream had begun.
     void acked(const ports::UsageOf& of, const SharedMeter& meter, Offset from, Offset to);
     void journal_intent(const ports::UsageOf& of, metering::OffsetRange range, const SharedMeter& meter);
+    // That a stream is about to begin at `at`, behind what was delivered so far; `then` when it is durable, or told that it never will be.
+    void journal_beginning(const ports::UsageOf& of, Offset at, const SharedMeter& meter, std::function<void(bool)> then);
+    // Of a delivered record that was left unbilled for a part of it: what the rest of it comes to. False: the journal does not take it.
+    [[nodiscard]] bool journal_recount(std::vector<ports::UsageRecord> records);
     ports::Counter& bytes_written() noexcept { return *bytes_written_; }
 
   private:
     void has_news(const std::shared_ptr<View>& view);
     void all_have_news();
     void flush();
-    void note(ports::UsageKind kind, const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view);
+    void note(ports::UsageKind kind, const ports::UsageOf& of, Offset from, Offset to, Tape::Totals totals, metering::ViewDigest view,
+              std::optional<UtcMillis> at = {});
     void flush_delivered();
     void flush_acked();
     void start_ticking();
@@ -125,7 +135,9 @@ class Shard {
     void apply_subject(std::uint64_t subject);
     void apply_generation(bool consents);
     void trim(View& view);
-    void restart(const std::shared_ptr<View>& view, WireFormat format);
+    void restart(const std::shared_ptr<View>& view, WireFormat format, Offset head = 0);
+    void restart_all(const std::shared_ptr<View>& view, Offset head = 0);
+    void decide_live(const std::shared_ptr<View>& view);
 
     boost::asio::io_context& io_;
     const DeliveryServices& services_;
@@ -134,6 +146,7 @@ class Shard {
     const WriteGate& gate_;
     std::shared_ptr<const app::Snapshot> snapshot_;
     const std::function<void()> wake_all_shards_;
+    const std::shared_ptr<ports::UnappendedUsage> unappended_;  // the oldest of pending_
     ViewTools tools_;
     Slices slices_;
     std::uint64_t opened_ = 0;  // the opening of the gate this shard was told of

@@ -34,26 +34,68 @@ Tape& View::live(WireFormat format, Offset head) {
     return *tape;
 }
 
-void View::restart_live(WireFormat format) {
+void View::restart_live(WireFormat format, Offset head) {
     auto& tape = live_[static_cast<std::size_t>(format)];
-    const Offset head = tape->head();
-    tape.emplace(head);
+    const Offset begin = std::max(head, tape->head());
+    tape.emplace(begin);
 }
 
-bool View::append_live(const ports::LogBatch& batch) {
+namespace {
+
+std::size_t bytes_of(const ports::LogBatch& batch) {
+    std::size_t bytes = 0;
+    for (const auto& record : batch.storage) bytes += record.size();
+    return bytes;
+}
+
+}  // namespace
+
+bool View::take_live(std::shared_ptr<const ports::LogBatch> batch) {
+    if (batch->entries.empty()) return true;
+    if (std::none_of(live_.begin(), live_.end(), [](const auto& tape) { return tape.has_value(); })) return true;
+    undecided_bytes_ += bytes_of(*batch);
+    undecided_.push_back(std::move(batch));
+    if (undecided_bytes_ <= limits::live_undecided_max_bytes || undecided_.size() == 1) return true;
+    drop_undecided();
+    return false;
+}
+
+void View::drop_undecided() noexcept {
+    undecided_.clear();
+    decided_ = undecided_bytes_ = 0;
+}
+
+bool View::decide_live() {
     bool complete = true;
-    for (const auto& entry : batch.entries) {
-        bool wanted = false;
-        for (const auto& tape : live_) wanted = wanted || (tape && entry.offset >= tape->head());
-        if (!wanted) continue;
-        const auto encoded = decide(entry);
-        complete = complete && !key_missing_;
-        if (!key_missing_)
-            for (auto& [key, shadow] : shadows_) compare(entry, encoded, shadow);
-        for (const WireFormat format : kStreamFormats)
-            if (Tape* tape = live_if(format); tape != nullptr && entry.offset >= tape->head()) put(entry, encoded, format, *tape);
+    std::size_t events = 0, bytes = 0;
+    while (!undecided_.empty() && events < limits::catch_up_slice_max_events && bytes < limits::catch_up_slice_max_bytes) {
+        const auto batch = undecided_.front();
+        const auto& entry = batch->entries[decided_++];
+        if (decided_ == batch->entries.size()) {
+            undecided_bytes_ -= bytes_of(*batch);
+            undecided_.pop_front();
+            decided_ = 0;
+        }
+        if (std::none_of(live_.begin(), live_.end(), [&](const auto& tape) { return tape && entry.offset >= tape->head(); })) continue;
+        ++events;
+        bytes += entry.record.size();
+        complete = append_live(entry) && complete;
     }
     for (auto& [key, shadow] : shadows_) tools_.shadow->add(position_.product, key, std::exchange(shadow.tally, {}));
+    return complete;
+}
+
+bool View::append_live(const ports::LogEntry& entry) {
+    const auto encoded = decide(entry);
+    bool complete = !key_missing_;
+    if (complete)
+        for (auto& [key, shadow] : shadows_) compare(entry, encoded, shadow);
+    for (const WireFormat format : kStreamFormats) {
+        Tape* tape = live_if(format);
+        if (tape == nullptr || entry.offset < tape->head()) continue;
+        complete = complete && entry.offset == tape->head();  // what lies before it never came
+        put(entry, encoded, format, *tape);
+    }
     return complete;
 }
 

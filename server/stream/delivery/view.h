@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -53,10 +54,15 @@ class View {
     [[nodiscard]] Tape& live(WireFormat format, Offset head);
     [[nodiscard]] Tape* live_if(WireFormat format) noexcept;
     // New generation: what was encoded before is not written any more. Sessions must have left the tape.
-    void restart_live(WireFormat format);
+    void restart_live(WireFormat format, Offset head = 0);
 
-    // Appends a batch to the live tapes there are. False: the key of an encrypted event is not here, and the tapes lack that event: start them anew.
-    [[nodiscard]] bool append_live(const ports::LogBatch& batch);
+    // Takes a batch for the live tapes there are. False: too much is undecided (live_undecided_max_bytes); nothing is now, and the tapes lack it:
+    // start them anew behind it.
+    [[nodiscard]] bool take_live(std::shared_ptr<const ports::LogBatch> batch);
+    // Decides as much of what was taken as is decided in a turn. False: the tapes lack an event, be it that its key is not here: start them anew.
+    [[nodiscard]] bool decide_live();
+    [[nodiscard]] bool live_decided() const noexcept { return undecided_.empty(); }
+    void drop_undecided() noexcept;
     // Decides and encodes entries from `into.head()` on into a tape of the caller's; stops before an entry accepted at or after `until` (0: never),
     // when it is enough, and before one whose key is not here (any more). Returns whether it stopped at `until`. The tape's head says how far it
     // came. `skipped`: of a conflated batch; events say how many they stand for.
@@ -80,9 +86,10 @@ class View {
     // What would be delivered of a batch's entries in [from, to): for settling suspense.
     [[nodiscard]] Counted count(const ports::LogBatch& batch, Offset from, Offset to);
 
-    Roster roster;     // kept by the shard
-    Stretches log;     // kept by its sessions
-    bool due = false;  // whether the shard has it in its queue of views with news
+    Roster roster;          // kept by the shard
+    Stretches log;          // kept by its sessions
+    bool due = false;       // whether the shard has it in its queue of views with news
+    bool deciding = false;  // whether the shard comes again for what is undecided
 
   private:
     struct Encoded {
@@ -100,6 +107,8 @@ class View {
     };
     // What a shadow would have made of the event just decided.
     void compare(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, Shadow& shadow);
+    // To the live tapes that have come as far. False: one lacks an event.
+    bool append_live(const ports::LogEntry& entry);
     void put(const ports::LogEntry& entry, const std::optional<Encoded>& encoded, WireFormat format, Tape& into);
 
     const std::uint64_t number_;
@@ -118,6 +127,9 @@ class View {
     bool key_missing_ = false;        // the event just decided is encrypted under a key that must be fetched first
     app::OpenedData opened_;
     std::array<std::optional<Tape>, kStreamFormats.size()> live_;
+    std::deque<std::shared_ptr<const ports::LogBatch>> undecided_;
+    std::size_t decided_ = 0;          // entries of the first
+    std::size_t undecided_bytes_ = 0;  // of records
     std::string json_, frame_, packed_;
     std::array<char, 64> cursor_{};
 };

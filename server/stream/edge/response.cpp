@@ -23,11 +23,15 @@ Response problem(const Error& error, std::string_view request_id, const json& me
     if (!request_id.empty()) body["instance"] = request_id;
     if (members.is_object()) body.update(members);
     if (!error.members.empty()) body.update(json::parse(error.members));
+    // Header lines of whoever refused: [[name, value], ...]; no member of the document.
+    const json headers = body.value("headers", json::array());
+    body.erase("headers");
     Response out{entry.http_status,
                  "application/problem+json",
                  body.dump(-1, ' ', false, json::error_handler_t::replace),
                  {{"Cache-Control", "no-store"}},
                  false};
+    for (const auto& header : headers) out.headers.emplace_back(header[0].get<std::string>(), header[1].get<std::string>());
     if (error.code == Errc::unauthenticated || error.code == Errc::invalid_ticket) out.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (error.code == Errc::invalid_token) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
     if (error.code == Errc::insufficient_scope) out.headers.emplace_back("WWW-Authenticate", "Bearer error=\"insufficient_scope\"");

@@ -104,6 +104,7 @@ class BoundedLog final : public ports::EventLog {
         return {Errc::unavailable, "not here"};
     }
     ports::LogBounds bounds(ports::LogPosition) override { return {0, end_, kOf.stream_epoch}; }
+    UtcMillis settled() override { return {}; }
     Result<Offset> seek(ports::LogPosition, UtcMillis) override { return end_; }
     Result<Offset> find(ports::LogPosition, const EventIdentity&) override { return {Errc::not_found, "not here"}; }
     void on_appended(Appended) override {}

@@ -81,31 +81,67 @@ TEST_CASE("ledger: a server that ends in the middle of a flush took nothing; one
     CHECK(b.balance().delivered.events == 50);
 }
 
-TEST_CASE("ledger: what two nodes delivered of the same offsets is billed once, the rest explicitly unbilled or in suspense") {
+TEST_CASE("ledger: what two nodes delivered of the same offsets is billed once; the rest of a record is billed when it is counted anew") {
     const Books b;
     Script one, two;
+    b.settle(1, ~Offset{0}, "n1");
+    const auto known = *b.ledger->ranges(kOf);  // n1's meter
     b.flush(one.delivered(0, 100).take(), "n1");
     b.flush(two.delivered(0, 100).take(), "n2");  // all of it again
     CHECK(b.balance().unbilled.events == 100);
+    CHECK(known.unbilled->take().empty());
     b.flush(two.delivered(100, 150).take(), "n2");
-    b.flush(one.delivered(120, 200).take(), "n1");  // a part of it again: what of the rest was delivered is not known
+    b.flush(one.delivered(120, 200).take(), "n1");  // a part of it again: what the rest comes to is not known here
     CHECK(b.billed() == Ranges{{0, 150}});
-    CHECK(b.suspense() == Ranges{{150, 200}});
-    auto balance = b.balance();
-    CHECK(balance.billed.events == 150);
-    CHECK(balance.unbilled.events == 180);
-    CHECK(balance.suspense_offsets == 50);
-    // Delivered anew, whole: billed, and no longer in suspense.
-    b.flush(two.delivered(150, 170).take(), "n2");
-    CHECK(b.suspense() == Ranges{{170, 200}});
-    b.flush(two.delivered(170, 200).take(), "n2");
     CHECK(b.suspense().empty());
+    CHECK(b.balance().billed.events == 150);
+    CHECK(b.balance().unbilled.events == 180);
+    // The node hears of it, and counts it.
+    const auto refused = known.unbilled->take();
+    REQUIRE(refused.size() == 1);
+    CHECK(refused[0].record.from == 120);
+    CHECK(refused[0].record.events == 80);
+    CHECK(refused[0].record.at.value == kNoon);
+    CHECK(refused[0].rest.all() == Ranges{{150, 200}});
+    CHECK(known.unbilled->take().empty());
+    const auto counted = [&](Offset from, Offset to) {
+        one.add(UsageKind::recounted, from, to);
+        one.records.back().events = to - from;
+        one.records.back().bytes = bytes_of(from, to);
+    };
+    // Somebody else may bill a part of it before.
+    b.flush(two.delivered(150, 160).take(), "n2");
+    counted(150, 200);
+    b.flush(one.take(), "n1");
+    CHECK(b.balance().unbilled.events == 180);
+    counted(160, 180);
+    counted(180, 200);
+    counted(180, 200);  // once
+    const auto records = one.take();
+    b.flush(records, "n1");
+    b.flush(records, "n1");
     CHECK(b.billed() == Ranges{{0, 200}});
     CHECK(b.total() == ports::UsageCount{200, bytes_of(0, 200)});
+    const auto balance = b.balance();
+    CHECK(balance.delivered == ports::UsageCount{340, bytes_of(0, 100) * 2 + bytes_of(100, 150) + bytes_of(120, 200) + bytes_of(150, 160)});
+    CHECK(balance.billed.events == 200);
+    CHECK(balance.unbilled == ports::UsageCount{140, bytes_of(0, 100) + bytes_of(120, 150) + bytes_of(150, 160)});
+    // Another node's record is not for this one to count.
+    two.add(UsageKind::recounted, 200, 210);
+    b.flush(two.take(), "n2");
+    CHECK(b.billed() == Ranges{{0, 200}});
     // Adjacent records of one flush are one row only where nothing of them is billed.
     b.flush(one.delivered(190, 210).delivered(210, 220).delivered(220, 230).take(), "n1");
     CHECK(b.billed() == Ranges{{0, 200}, {210, 230}});
-    CHECK(b.suspense() == Ranges{{200, 210}});
+    // The next start of the node knows what the last one left.
+    const auto again = postgres::make_ledger(postgres::make_pool(b.database.serving_dsn()));
+    REQUIRE(again->settle_ended_boots("n1", 2, [](const UsageOf&, Offset to) { return to; }).ok());
+    const auto left = again->ranges(kOf)->unbilled->take();
+    REQUIRE(left.size() == 2);
+    for (const auto& one_of : left) CHECK((one_of.rest.all() == Ranges{{150, 160}} || one_of.rest.all() == Ranges{{200, 210}}));
+    CHECK(postgres::make_ledger(postgres::make_pool(b.database.serving_dsn()))->ranges(kOf)->unbilled->take().empty());  // of no node
+    CHECK_THROWS(b.database.exec("UPDATE usage_unbilled SET events = events + 1"));
+    CHECK_THROWS(b.database.exec("UPDATE usage_unbilled SET rest = '{[0,1000)}'"));
 }
 
 TEST_CASE("ledger: meters are apart by contract, product, partition and incarnation of the log") {
@@ -152,13 +188,15 @@ TEST_CASE("ledger: nodes that race for the same offsets bill each of them once")
         }));
     for (auto& n : nodes) CHECK(n.get() >= 0);
     const auto ranges = *b.ledger->ranges(kOf);
-    // All that was delivered is billed or in suspense, nothing twice.
+    // All that was delivered is billed, in suspense or still to be counted; nothing is billed twice, or billed and in suspense.
     auto all = ranges.billed;
     for (const auto& [from, to] : ranges.suspense.all()) {
         CHECK(all.covered_until(from) == from);
         all.add(from, to);
     }
     CHECK(all.all() == Ranges{{0, kEnd}});
+    CHECK(b.database.value("SELECT count(*) FROM usage_unbilled u, unnest(u.rest) r JOIN usage_billed b ON b.range && r WHERE b.node = u.node") ==
+          "0");
     CHECK(b.total().events == ranges.billed.total());
     std::uint64_t bytes = 0;
     for (const auto& [from, to] : ranges.billed.all()) bytes += bytes_of(from, to);
@@ -198,10 +236,12 @@ TEST_CASE("ledger: intents taken back and made again within one flush and betwee
     b.flush(script.aborted(250, 300).intent(290, 310).take());
     b.settle(2);
     CHECK(b.suspense() == Ranges{{50, 110}, {200, 250}, {290, 310}});
-    // Of a log that is gone, nothing is known to be beyond its end.
+    // Of its own log a start knows where it ends, of others nothing.
+    const UsageOf own{{1}, {1}, {0}, {9}};
     Script other(2);
-    b.flush(other.intent(0, 10).take(), "n2");
-    b.settle(3, 0, "n2");
+    b.flush(other.intent(0, 10, own).take(), "n2");
+    REQUIRE(b.ledger->settle_ended_boots("n2", 3, [&](const UsageOf& of, Offset to) { return of == own ? Offset{0} : to; }).ok());
+    CHECK(b.suspense(own).empty());
     CHECK(b.suspense() == Ranges{{50, 110}, {200, 250}, {290, 310}});
 }
 
@@ -343,4 +383,94 @@ TEST_CASE("ledger: what is billed stays so: nobody takes ranges back in silence"
     b.flush(script.delivered(0, 100).take());
     CHECK_THROWS(b.database.exec("UPDATE usage_covered SET ranges = '{[0,50)}'"));
     CHECK(b.billed() == Ranges{{0, 100}});
+}
+
+TEST_CASE("ledger: suspense is of the day its start was last heard of, and on the books of that month alone, however it is settled") {
+    const Books b;
+    constexpr std::int64_t kDay = 86'400'000;
+    Script first(1);
+    b.settle(1);
+    b.flush(first.intent(0, 100).delivered(0, 10, kOf, kNoon - 40 * kDay).delivered(10, 20).take());
+    b.settle(2, 60);
+    auto ranges = *b.ledger->ranges(kOf);
+    REQUIRE(ranges.suspended.size() == 1);
+    CHECK(ranges.suspended[0].from == 20);
+    CHECK(ranges.suspended[0].to == 60);
+    CHECK(ranges.suspended[0].at.value == kNoon);
+    CHECK(b.balance().suspense_offsets == 40);
+    CHECK(b.ledger->balance(kMonthTo, {kMonthTo.value + 31 * kDay})->empty());
+    // What the next start leaves of the same offsets is still of the first; the rest is its own.
+    Script second(2);
+    b.flush(second.intent(20, 90).delivered(20, 30, kOf, kNoon + 15 * kDay).take());
+    b.settle(3, 80);
+    ranges = *b.ledger->ranges(kOf);
+    REQUIRE(ranges.suspended.size() == 2);
+    CHECK(b.database.value("SELECT string_agg(day || ' ' || ranges::text, ';' ORDER BY day) FROM usage_suspense") ==
+          "2026-11-21 {[30,60)};2026-12-06 {[60,80)}");
+    CHECK(b.balance().suspense_offsets == 30);
+    CHECK(b.ledger->balance(kMonthTo, {kMonthTo.value + 31 * kDay})->at(0).suspense_offsets == 20);
+    b.flush(Script(3).delivered(30, 50).take());  // settled, by its time
+    CHECK(b.balance().suspense_offsets == 10);
+    // What a node had brought before its last word was delivered before.
+    b.flush(Script(4).intent(80, 200).take(), "n1");
+    b.database.exec("UPDATE usage_nodes SET boot = 4, flushed_until = " + std::to_string(kNoon + 20 * kDay) + " WHERE node = 'n1'");
+    b.settle(5, 100);
+    CHECK(b.database.value("SELECT day FROM usage_suspense WHERE ranges @> 90::bigint") == "2026-12-11");
+    CHECK_THROWS(b.database.exec("DELETE FROM usage_suspense WHERE NOT isempty(ranges)"));
+}
+
+TEST_CASE("ledger: beginnings of streams are kept with the suspense they bound, and with no other") {
+    const Books b;
+    Script first(1);
+    b.settle(1);
+    b.flush(first.intent(0, 100).add(UsageKind::begun, 40, 40).add(UsageKind::begun, 70, 70).delivered(0, 10).delivered(40, 50).take());
+    b.flush(first.delivered(60, 70).add(UsageKind::begun, 41, 41).add(UsageKind::begun, 90, 90).take());
+    CHECK(b.ledger->ranges(kOf)->begun.ranges() == 0);  // it runs
+    b.settle(2);
+    CHECK(b.suspense() == Ranges{{10, 40}, {50, 60}, {70, 100}});
+    CHECK(b.ledger->ranges(kOf)->begun.all() == Ranges{{40, 41}, {90, 91}});
+    // A node that comes back after it was written off brings some that its intents had gone without.
+    b.database.exec("UPDATE usage_nodes SET state = 'written-off' WHERE node = 'n1'");
+    b.flush(Script(2).add(UsageKind::begun, 80, 80).take());
+    b.settle(3);
+    CHECK(b.ledger->ranges(kOf)->begun.all() == Ranges{{40, 41}, {80, 81}, {90, 91}});
+    // A start that ended in order leaves nothing that a cursor could settle.
+    Script second(3);
+    b.flush(second.intent(100, 200).add(UsageKind::begun, 150, 150).aborted(100, 200).take());
+    b.settle(4);
+    CHECK(b.ledger->ranges(kOf)->begun.all() == Ranges{{40, 41}, {80, 81}, {90, 91}});
+}
+
+TEST_CASE("ledger: what is told of billed ranges is made anew from what is billed, when it is found to differ, and the flush goes through") {
+    const Books b;
+    Script script;
+    b.flush(script.delivered(0, 100).take());
+    // Told too little: a node of an earlier version billed without saying so.
+    b.database.exec(
+        "ALTER TABLE usage_covered DISABLE TRIGGER billed_stays; UPDATE usage_covered SET ranges = '{[0,50)}'; "
+        "ALTER TABLE usage_covered ENABLE TRIGGER billed_stays");
+    b.flush(Script().delivered(80, 120).take(), "n2");
+    CHECK(b.billed() == Ranges{{0, 100}});
+    CHECK(b.balance().unbilled.events == 40);
+    // Told too much: what nobody billed would be left unbilled.
+    b.database.exec("UPDATE usage_covered SET ranges = '{[0,1000)}'");
+    b.flush(script.delivered(100, 200).take());
+    CHECK(b.billed() == Ranges{{0, 200}});
+    CHECK(b.balance().unbilled.events == 40);
+    // Nobody takes them back otherwise, in whatever search path.
+    CHECK_THROWS(b.database.exec("CREATE TEMP TABLE usage_billed (LIKE public.usage_billed); UPDATE usage_covered SET ranges = '{}'"));
+}
+
+TEST_CASE("ledger: what a node that was written off may have sent is cut at the end of its log when it comes back") {
+    const Books b;
+    Script script;
+    b.settle(1);
+    b.flush(script.intent(0, 65'536).delivered(0, 100).take());
+    b.database.exec("INSERT INTO usage_suspense (contract, product, partition, stream_epoch, at, ranges) VALUES (1, 2, 0, 4, " +
+                    std::to_string(kNoon) + ", '{[100,65536)}'); DELETE FROM usage_intent");
+    b.settle(2, 180);
+    CHECK(b.suspense() == Ranges{{100, 180}});
+    b.settle(3, 90);
+    CHECK(b.suspense().empty());
+    CHECK(b.database.value("SELECT count(*) FROM usage_suspense") == "0");
 }

@@ -222,7 +222,7 @@ TEST_CASE("revoked tokens and clients, ended contracts and lost rights end strea
             node.apply_all(false, [&] { written = full->written(); });
             await_end(node, *peer);
             CHECK(peer->close_code == c.code);
-            CHECK(peer->close_cursor == cursor_at(node, 2));
+            CHECK(next_of(node, peer->close_cursor) == 2);
             await_end(node, *full);
             CHECK(full->written() == written);
             node.append(1);
@@ -248,7 +248,7 @@ TEST_CASE("a contract that runs out ends its streams without a change of the con
     node.clock->advance_ms(60'000);
     await_end(node, *peer);
     CHECK(peer->close_code == 1008);
-    CHECK(peer->close_cursor == cursor_at(node, 1));
+    CHECK(next_of(node, peer->close_cursor) == 1);
 }
 
 TEST_CASE("a drain says so at a frame boundary, with the cursor; inside a frame it resets; waiting starts are refused") {
@@ -275,7 +275,7 @@ TEST_CASE("a drain says so at a frame boundary, with the cursor; inside a frame 
         node.drain();
         await_end(node, *idle);
         CHECK(idle->close_code == 1012);
-        CHECK(idle->close_cursor == cursor_at(node, 4));
+        CHECK(next_of(node, idle->close_cursor) == 4);
         await_end(node, *full);
         CHECK(full->written() == written);
         REQUIRE(node.handed.size() == 1);
@@ -327,7 +327,7 @@ TEST_CASE("a drain over a time ends streams one after another; who is left goes 
     std::set<std::string> reasons;
     for (const auto& peer : peers) {
         CHECK(peer->close_code == 1012);
-        CHECK(peer->close_cursor == cursor_at(node, peer->events().size()));
+        CHECK(next_of(node, peer->close_cursor) == peer->events().size());
         if (!peer->close_reason.empty()) reasons.insert(peer->close_reason.substr(0, peer->close_reason.find("; cursor=")));
     }
     CHECK(reasons.size() == 5);

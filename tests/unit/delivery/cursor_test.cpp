@@ -69,3 +69,28 @@ TEST_CASE("a changed, cut, lengthened or foreign cursor is refused") {
     std::string out(kCursorText, '?');
     CHECK_FALSE(seal_cursor(broken, {{7}, {0}, {1}, 42}, out.data()));
 }
+
+TEST_CASE("one reader's cursor says from where on and for which contract; it is no event's, nor the other way round") {
+    auto key = siv('k'), other = siv('o');
+    const CursorPosition at{{7}, {3}, {9}, 500, 120, {4}};
+    const auto text = seal_reader_cursor(*key, at);
+    CHECK(text.size() == kReaderCursorText);
+    const auto opened = open_cursor(*key, text);
+    REQUIRE(opened.ok());
+    CHECK(opened->next == 500);
+    CHECK(opened->stream_epoch == at.stream_epoch);
+    CHECK(opened->since == std::optional<Offset>(120));
+    CHECK(opened->contract == ContractNo{4});
+    CHECK_FALSE(open_cursor(*key, sealed(*key, at))->since);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        auto changed = text;
+        changed[i] = changed[i] == 'A' ? 'B' : 'A';
+        CHECK_FALSE(open_cursor(*key, changed).ok());
+    }
+    for (std::size_t size = 0; size < text.size(); ++size) CHECK_FALSE(open_cursor(*key, text.substr(0, size)).ok());
+    CHECK_FALSE(open_cursor(*other, text).ok());
+    CHECK_FALSE(open_cursor(*key, seal_reader_cursor(*key, {{7}, {3}, {9}, 5, 6, {4}})).ok());
+    CHECK(open_cursor(*key, seal_reader_cursor(*key, {{7}, {3}, {9}, 5}))->since == std::optional<Offset>(5));  // says nothing: received nothing
+    BrokenSiv broken;
+    CHECK(seal_reader_cursor(broken, at).empty());
+}

@@ -81,6 +81,7 @@ class MemoryLog final : public ports::EventLog {
         const std::lock_guard lock(mutex_);
         return {begin_, begin_ + kept_.size(), {1}};
     }
+    UtcMillis settled() override { return {std::min(clock_->utc_now().value, unsettled_since.load())}; }
     Result<Offset> seek(ports::LogPosition, UtcMillis at) override {
         const std::lock_guard lock(mutex_);
         const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const auto& e) { return e.first >= at; });
@@ -105,6 +106,7 @@ class MemoryLog final : public ports::EventLog {
         released_.notify_all();
     }
     std::atomic<bool> fail_reads{false};
+    std::atomic<std::int64_t> unsettled_since{INT64_MAX};  // as if events of then were being written
     std::atomic<int> reads_started{0}, reads_done{0};
 
   private:
@@ -142,6 +144,16 @@ class MemoryJournal final : public ports::UsageJournal {
         }
         if (durable) durable(mode_ == Mode::failing ? Status{Errc::journal_full, "test"} : success());
         return success();
+    }
+    std::shared_ptr<ports::UnappendedUsage> writer() override {
+        const std::lock_guard lock(mutex_);
+        return writers_.emplace_back(std::make_shared<ports::UnappendedUsage>());
+    }
+    // What no writer holds back was counted before.
+    UtcMillis complete_before(UtcMillis now) const {
+        const std::lock_guard lock(mutex_);
+        for (const auto& writer : writers_) now = writer->oldest(now);
+        return now;
     }
     void close() override {}
     std::atomic<int> refused{0};
@@ -192,6 +204,7 @@ class MemoryJournal final : public ports::UsageJournal {
     mutable std::mutex mutex_;
     std::atomic<Mode> mode_{Mode::at_once};
     std::vector<ports::UsageRecord> records_;
+    std::vector<std::shared_ptr<ports::UnappendedUsage>> writers_;
     std::vector<Durable> waiting_;
 };
 

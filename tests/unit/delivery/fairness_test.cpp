@@ -53,6 +53,34 @@ TEST_CASE("fairness: between an event and its live subscriber, those who replay 
     for (auto& peer : greedy) CHECK(numbers(*peer) == range(0, 20'030));
 }
 
+TEST_CASE("fairness: a batch that takes long to decide is decided in turns: another view has its first events before all of it is") {
+    Node node;
+    node.configuration.contracts[2].purposes = {"dpv:AcademicResearch"};  // a view of its own
+    node.rebuild();
+    node.apply_all(false);
+    Wanted wanted;
+    auto one = node.connect(wanted);
+    wanted.contract = 3;
+    auto other = node.connect(wanted);
+    node.quiet();
+    auto& decided = node.metrics->at("licet_decisions_total", {{"outcome", "delivered"}});
+    const double before = decided.value;
+    const auto one_before = one->written(), other_before = other->written();
+    const std::size_t turn = limits::catch_up_slice_max_events;
+    const auto last = node.append(20 * turn) + 20 * turn - 1;
+    for (int handlers = 0; one->written() == one_before || other->written() == other_before; ++handlers) {
+        REQUIRE(handlers < 100'000);
+        node.ios.front()->restart();
+        node.ios.front()->poll_one();
+    }
+    CHECK(decided.value - before <= static_cast<double>(4 * turn));  // two views, and one turn more of each meanwhile
+    await_event(node, *one, last);
+    await_event(node, *other, last);
+    CHECK(numbers(*one) == range(0, last + 1));
+    CHECK(numbers(*other) == range(0, last + 1));
+    CHECK(decided.value - before == static_cast<double>(2 * 20 * turn));  // nobody had to read the log
+}
+
 namespace {
 
 // One reader, held until let go; what ran is noted.

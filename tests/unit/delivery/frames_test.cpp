@@ -35,6 +35,11 @@ TEST_CASE("a close frame's reason is cut at a character") {
     append_websocket_close(CloseCode::normal, std::string(121, 'a') + "\xc3\xa9", "", 0, out);
     CHECK(out.size() == 2 + 2 + 123);
     out.clear();
+    std::string whole, half;
+    append_websocket_close(CloseCode::normal, std::string(52, 'a'), std::string(62, 'c'), 0, whole);
+    CHECK(whole.size() == 2 + 2 + 52 + 9 + 62);
+    append_websocket_close(CloseCode::normal, std::string(53, 'a'), std::string(62, 'c'), 0, half);  // half a cursor is none
+    CHECK(half.size() == 2 + 2 + 53);
     append_websocket_close(CloseCode::service_restart, "going", "CUR", 1500, out);
     CHECK(out == "\x88\x1f\x03\xf4going; retry=1500; cursor=CUR"s);
 }

@@ -221,9 +221,13 @@ TEST_CASE("what was delivered when the journal began to refuse is noted once it 
     peer->read();
     CHECK(peer->events().size() == 6);  // no more
     CHECK(node.journal->delivered({1}).events == 1);
+    // Nobody may say that all of this time is in the ledger: it is not even in the journal.
+    const UtcMillis later{INT64_MAX - 1};
+    CHECK(node.journal->complete_before(later) != later);
     node.journal->set(Mode::at_once);
     await_event(node, *peer, 6);
     await_journal(node, 1, received({peer.get()}));
+    node.await("nothing held back", [&] { return node.journal->complete_before(later) == later; });
 }
 
 TEST_CASE("an orderly stop leaves no intent open: what was not delivered is aborted") {
@@ -306,7 +310,7 @@ TEST_CASE("suspense below a subscriber's cursor was received and is billed; abov
 TEST_CASE("an ack of what came before the stream settles suspense as a resume does; one of the stream itself says nothing of what it skipped") {
     ports::UsageRanges ranges;
     ranges.suspense.add(0, 5);
-    ranges.suspense.add(6, 8);
+    ranges.suspense.add(6, 9);
     Node node(1, ranges);
     node.append(10);
     auto peer = node.connect({});
@@ -321,18 +325,17 @@ TEST_CASE("an ack of what came before the stream settles suspense as a resume do
     ack(3);
     node.await("the journal", [&] { return node.journal->delivered({1}).events == 5; });  // 0..2 by the ack, 10 and 11
     ack(2);
-    ack(7);
-    ack(7);
-    node.await("the journal", [&] { return node.journal->delivered({1}).events == 8; });  // 3, 4 and 6 too
+    ack(8);  // the stretch it is of: what lies below 6 somebody else may have been sent
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 7; });
     ack(12);
-    ack(8);
-    node.await("the journal", [&] { return node.journal->delivered({1}).events == 9; });
+    ack(9);
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 8; });
     CHECK_FALSE(peer->close_code);
 }
 
 TEST_CASE("suspense that cannot be counted refuses the start and stays suspense") {
     ports::UsageRanges ranges;
-    ranges.suspense.add(0, 5);
+    ranges.suspense.add(0, 9);
     Node node(1, ranges);
     node.append(10);
     node.log->fail_reads = true;
@@ -346,7 +349,7 @@ TEST_CASE("suspense that cannot be counted refuses the start and stays suspense"
     node.log->fail_reads = false;
     auto again = node.connect(wanted);
     await_event(node, *again, 9);
-    node.await("the journal", [&] { return node.journal->delivered({1}).events == 7; });
+    node.await("the journal", [&] { return node.journal->delivered({1}).events == 10; });
 }
 
 TEST_CASE("after a disk error of the journal nothing more leaves, lease or not, and who comes is told why") {
@@ -359,6 +362,7 @@ TEST_CASE("after a disk error of the journal nothing more leaves, lease or not, 
     node.journal->set(Mode::failing);
     Wanted other;
     other.contract = 2;
+    other.start = StartAt::earliest;
     auto second = node.connect(other);  // needs an intent: so the node learns of it
     node.quiet();
     node.append(1);
@@ -521,4 +525,174 @@ TEST_CASE("no record is of two minutes: months end between them") {
     }
     await_journal(node, 1, received({peer.get()}));
     for (const auto& r : node.journal->of({1}, ports::UsageKind::delivered)) CHECK(r.to - r.from <= 2);
+}
+
+TEST_CASE("what a cursor proves: its event, and what a stream that began at the last beginning below it was sent, of the stretch it is of") {
+    const auto received = [](const ports::UsageRanges& ranges, stream::CursorPosition cursor, Offset kept = 0) {
+        stream::Meter m(ranges);
+        std::map<Offset, Offset> out;
+        while (const auto sure = m.received(cursor, kept)) {
+            CHECK(sure->range.from < sure->range.to);
+            out[sure->range.from] = sure->range.to;
+            m.suspense.remove(sure->range.from, sure->range.to);
+        }
+        return out;
+    };
+    using Ranges = std::map<Offset, Offset>;
+    ports::UsageRanges ranges;
+    ranges.suspense.add(1'000, 65'536);
+    const auto at = [](Offset next) { return stream::CursorPosition{kProduct, {0}, {1}, next}; };
+    const auto of_reader = [](Offset since, Offset next) { return stream::CursorPosition{kProduct, {0}, {1}, next, since, {1}}; };
+    CHECK(received(ranges, at(60'100)) == Ranges{{1'000, 60'100}});  // the contract has one stream
+    ranges.begun.add(60'000, 60'001);
+    CHECK(received(ranges, at(60'100)) == Ranges{{60'000, 60'100}});  // one stream at the head, another one far behind
+    CHECK(received(ranges, at(60'001)) == Ranges{{60'000, 60'001}});
+    CHECK(received(ranges, at(60'000)) == Ranges{{1'000, 60'000}});  // so the one behind had come so far
+    CHECK(received(ranges, at(1'010)) == Ranges{{1'000, 1'010}});
+    CHECK(received(ranges, at(1'010), 1'005) == Ranges{{1'005, 1'010}});
+    for (const Offset next : {0u, 1u, 1'000u, 65'537u, 90'000u})
+        CHECK(received(ranges, at(next)).empty());  // of another stretch, or of what is billed
+    CHECK(received(ranges, at(65'536)) == Ranges{{60'000, 65'536}});
+    ranges.begun.add(60'001, 60'003);
+    CHECK(received(ranges, at(60'003)) == Ranges{{60'002, 60'003}});
+    CHECK(received(ranges, of_reader(2'000, 3'000)) == Ranges{{2'000, 3'000}});  // says itself
+    CHECK(received(ranges, of_reader(0, 70'000)) == Ranges{{1'000, 65'536}});
+    CHECK(received(ranges, of_reader(60'000, 60'000)).empty());  // it received nothing
+
+    // By the times of the starts that left it.
+    ranges.begun = {};
+    ranges.suspended = {{1'000, 2'000, {5}}, {2'000, 60'000, {6}}, {64'000, 65'536, {7}}};
+    stream::Meter m(ranges);
+    const auto next = [&](std::optional<UtcMillis> when) {
+        const auto sure = m.received(at(65'000), 0);
+        REQUIRE(sure);
+        CHECK(sure->at == when);
+        m.suspense.remove(sure->range.from, sure->range.to);
+        return sure->range;
+    };
+    CHECK(next(UtcMillis{5}) == metering::OffsetRange{1'000, 2'000});
+    CHECK(next(UtcMillis{6}) == metering::OffsetRange{2'000, 60'000});
+    CHECK(next(std::nullopt) == metering::OffsetRange{60'000, 64'000});
+    CHECK(next(UtcMillis{7}) == metering::OffsetRange{64'000, 65'000});
+    CHECK_FALSE(m.received(at(65'000), 0));
+}
+
+TEST_CASE("one stream at the head, another far behind that never comes back: the one that does settles its own, on the day it was delivered") {
+    ports::UsageRanges ranges;
+    ranges.suspense.add(2, 12);
+    const UtcMillis died{1'700'000'000'000};
+    ranges.suspended = {{2, 12, died}};
+    ranges.begun.add(8, 9);
+    for (const bool page : {false, true}) {
+        Node node(1, ranges);
+        node.append(14);
+        Wanted wanted;
+        wanted.start = StartAt::cursor;
+        wanted.cursor = cursor_at(node, 11);
+        if (page) wanted.format = WireFormat::ndjson;
+        auto peer = node.connect(wanted);
+        await_event(node, *peer, 13);
+        node.await("the journal", [&] { return node.journal->delivered({1}).events == 6; });  // 8 to 10, and 11 to 13 as they are sent
+        for (const auto& r : node.journal->of({1}, ports::UsageKind::delivered)) {
+            CHECK(r.from >= 8);
+            CHECK((r.at == died) == (r.from == 8));
+        }
+        // A page's cursor of another contract says nothing of this one.
+        if (!page) continue;
+        wanted.contract = 2;
+        wanted.start = StartAt::earliest;
+        wanted.limit = 5;
+        auto other = node.connect(wanted);
+        await_event(node, *other, 4);
+        wanted.contract = 1;
+        wanted.limit = 1;
+        wanted.start = StartAt::cursor;
+        wanted.cursor = stream::seal_reader_cursor(*node.siv, {kProduct, {0}, {1}, 6, 0, {2}});
+        auto again = node.connect(wanted);
+        await_event(node, *again, 6);
+        node.await("the journal", [&] { return node.journal->delivered({1}).events == 7; });
+    }
+}
+
+TEST_CASE("a stream that begins behind what nobody was billed says so in the journal before its first event leaves; one that follows on does not") {
+    Node node;
+    node.append(10);
+    node.journal->set(Mode::held);
+    Wanted wanted;
+    wanted.open = false;
+    auto live = node.connect(wanted);
+    node.quiet();
+    node.append(2);
+    node.quiet();
+    live->read();
+    CHECK(live->written() == 0);  // not even the head
+    auto begun = node.journal->of({1}, ports::UsageKind::begun);
+    REQUIRE(begun.size() == 1);
+    CHECK(begun[0].from == 10);
+    CHECK(begun[0].to == 10);
+    node.journal->set(Mode::at_once);
+    await_event(node, *live, 11);
+    auto follows = node.connect({});
+    node.append(1);
+    await_event(node, *follows, 12);
+    wanted.open = true;
+    wanted.start = StartAt::earliest;
+    auto past = node.connect(wanted);
+    await_event(node, *past, 12);
+    CHECK(node.journal->of({1}, ports::UsageKind::begun).size() == 1);
+
+    // A journal that cannot keep it refuses the stream.
+    Node full;
+    full.append(3);
+    full.journal->set(Mode::refusing);
+    Wanted latest;
+    latest.open = false;
+    auto refused = full.connect(latest);
+    full.await("a refusal", [&] { return !full.handed.empty(); });
+    CHECK(full.handed[0].error->code == Errc::journal_full);
+    CHECK(refused->written() == 0);
+}
+
+TEST_CASE("a record that was left unbilled for a part of it is counted anew by the next stream: the rest, if the whole is what it was") {
+    ports::UsageRanges ranges;
+    ranges.billed.add(0, 8);
+    ranges.unbilled = std::make_shared<ports::UnbilledRecords>();
+    Node node(1, ranges);
+    node.append(4);
+    node.append(2, "unasked");
+    node.append(6);
+    const auto whole = [&] {
+        Wanted wanted;
+        wanted.start = StartAt::earliest;
+        wanted.contract = 2;
+        auto peer = node.connect(wanted);
+        await_event(node, *peer, 11);
+        Sum sum;
+        for (const auto& e : peer->events())
+            if (e.n < 8) sum.events += 1, sum.bytes += e.data_bytes;
+        return sum;
+    }();
+    ports::UnbilledRecord record;
+    record.record = {1, 9, ports::UsageKind::delivered, {1}, kProduct, {0}, {1}, 0, 8, whole.events, whole.bytes, {77}, {5}};
+    record.rest.add(1, 3);
+    record.rest.add(4, 7);
+    auto changed = record;
+    changed.record.bytes += 1;
+    ranges.unbilled->add(record);
+    ranges.unbilled->add(changed);
+    auto peer = node.connect({});
+    node.await("the journal", [&] { return !node.journal->of({1}, ports::UsageKind::recounted).empty(); });
+    const auto moved = node.journal->of({1}, ports::UsageKind::recounted);
+    REQUIRE(moved.size() == 2);
+    CHECK(moved[0].from == 1);
+    CHECK(moved[0].to == 3);
+    CHECK(moved[0].events == 2);
+    CHECK(moved[0].bytes == whole.bytes / whole.events * 2);
+    CHECK(moved[1].events == 1);  // 4 and 5 are withheld
+    CHECK(moved[1].at.value == 77);
+    CHECK(moved[1].view.value == 5);
+    auto again = node.connect({});
+    node.quiet();
+    CHECK(node.journal->of({1}, ports::UsageKind::recounted).size() == 2);
+    CHECK(node.journal->delivered({1}).events == 0);
 }

@@ -210,5 +210,10 @@ inline std::string cursor_at(Node& node, Offset next) {
     REQUIRE(stream::seal_cursor(*node.siv, {kProduct, {0}, {1}, next}, out.data()));
     return out;
 }
+// Where a cursor stands, an event's or one reader's; nothing: it is none.
+inline std::optional<Offset> next_of(Node& node, const std::string& cursor) {
+    const auto position = stream::open_cursor(*node.siv, cursor);
+    return position ? std::optional(position->next) : std::nullopt;
+}
 
 }  // namespace licet::testing

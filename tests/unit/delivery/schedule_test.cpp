@@ -106,6 +106,7 @@ class Schedule {
             s.wanted.start = s.start == 0 ? StartAt::earliest : StartAt::cursor;
             if (s.start > 0) s.wanted.cursor = cursor_at(node_, s.start);
         }
+        s.wanted.open = false;  // the journal may hold back where it begins
         s.peer = node_.connect(s.wanted);
     }
 

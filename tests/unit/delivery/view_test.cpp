@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/limits.h"
+#include "base/stream_limits.h"
 #include "cloudevents.pb.h"
 
 #include "server/openssl/crypto.h"
@@ -93,6 +95,9 @@ ports::LogBatch batch_of(const std::vector<std::string>& records, Offset first =
     batch.next = first + records.size();
     return batch;
 }
+bool live(Fixture& f, ports::LogBatch batch) {
+    return f.view->take_live(std::make_shared<const ports::LogBatch>(std::move(batch))) && f.view->decide_live() && f.view->live_decided();
+}
 std::string text(const Tape& tape) { return std::string(tape.bytes(tape.start(), tape.end())); }
 
 }  // namespace
@@ -182,19 +187,61 @@ TEST_CASE("a live tape begins where it was asked for, takes what follows once, a
     CHECK(f.view->live_if(WireFormat::sse) == nullptr);
     Tape& sse = f.view->live(WireFormat::sse, 5);
     const std::vector<std::string> records(4, f.record(R"({"n":1})"));
-    CHECK(f.view->append_live(batch_of(records, 3)));  // 3 and 4 were there before
+    CHECK(live(f, batch_of(records, 3)));  // 3 and 4 were there before
     CHECK(sse.begin() == 5);
     CHECK(sse.head() == 7);
     CHECK(sse.totals(0, 100).events == 2);
-    CHECK(f.view->append_live(batch_of(records, 3)));
+    CHECK(live(f, batch_of(records, 3)));
     CHECK(sse.totals(0, 100).events == 2);
     CHECK(f.view->live_if(WireFormat::websocket_json) == nullptr);
     Tape& websocket = f.view->live(WireFormat::websocket_json, 7);
-    CHECK(f.view->append_live(batch_of({"torn", records[0]}, 7)));
+    CHECK(live(f, batch_of({"torn", records[0]}, 7)));
     CHECK(websocket.head() == 9);
     CHECK(websocket.totals(0, 100).events == 1);
     CHECK(sse.head() == 9);
     f.view->restart_live(WireFormat::sse);
     CHECK(f.view->live(WireFormat::sse, 0).begin() == 9);
     CHECK(f.view->live(WireFormat::sse, 0).size() == 0);
+}
+
+TEST_CASE("what is live is decided in turns; what is missing, and too much that waits, is told") {
+    Fixture f;
+    const Tape& tape = f.view->live(WireFormat::sse, 0);
+    const auto batch = [&](std::size_t count, Offset first, std::size_t padding = 0) {
+        const std::vector<std::string> records(count, f.record('"' + std::string(padding, 'x') + '"'));
+        return std::make_shared<const ports::LogBatch>(batch_of(records, first));
+    };
+    const std::size_t turn = limits::catch_up_slice_max_events;
+    REQUIRE(f.view->take_live(batch(turn + 10, 0)));
+    REQUIRE(f.view->take_live(batch(20, turn + 10)));
+    CHECK(f.view->decide_live());
+    CHECK(tape.head() == turn);
+    CHECK_FALSE(f.view->live_decided());
+    CHECK(f.view->decide_live());
+    CHECK(tape.head() == turn + 30);
+    CHECK(f.view->live_decided());
+    CHECK(tape.totals(0, turn + 30).events == turn + 30);
+
+    // Large ones end a turn, too.
+    const Offset large = turn + 30;
+    REQUIRE(f.view->take_live(batch(8, large, limits::catch_up_slice_max_bytes / 4)));
+    CHECK(f.view->decide_live());
+    CHECK(tape.head() > large);
+    CHECK(tape.head() < large + 8);
+    CHECK_FALSE(f.view->live_decided());
+    while (!f.view->live_decided()) CHECK(f.view->decide_live());
+
+    REQUIRE(f.view->take_live(batch(1, large + 9)));  // large + 8 never came
+    CHECK_FALSE(f.view->decide_live());
+
+    Offset next = large + 10;
+    bool taken = true;
+    for (int i = 0; taken && i < 100; ++i, ++next) taken = f.view->take_live(batch(1, next, 1024 * 1024));
+    CHECK_FALSE(taken);
+    CHECK(next - large - 10 <= limits::live_undecided_max_bytes / (1024 * 1024) + 1);
+    CHECK(f.view->live_decided());  // let go
+    f.view->restart_live(WireFormat::sse, next);
+    CHECK(tape.begin() == next);
+    CHECK(live(f, batch_of({f.record("1")}, next)));
+    CHECK(tape.head() == next + 1);
 }

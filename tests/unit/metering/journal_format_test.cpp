@@ -59,7 +59,7 @@ TEST_CASE("a sound checksum does not make nonsense a record") {
         CHECK_FALSE(read_record(sealed(bytes)));
     }
     bytes[0] = 2;
-    for (const char kind : {'\0', '\6', '\xFF'}) {
+    for (const char kind : {'\0', '\10', '\xFF'}) {
         bytes[1] = kind;
         CHECK_FALSE(read_record(sealed(bytes)));
     }
