@@ -9,6 +9,7 @@
 #include "server/app/snapshot.h"
 #include "server/ports/accounts.h"
 #include "server/ports/billing.h"
+#include "server/ports/invoicing.h"
 
 namespace licet::app {
 
@@ -17,9 +18,10 @@ struct AccountParts {
     std::function<std::shared_ptr<const Snapshot>()> snapshot;
     std::shared_ptr<const Clock> clock;
     std::string region;
+    std::shared_ptr<const ports::InvoicingConfig> invoicing = {};  // null: drafts say nothing of it
 };
 
-// The lines of an open account move; read page by page they are those of the first page for as long as limits::account_pages_kept_ms.
+// A reading of an open period keeps a transaction of the ledger open for as long as it takes: what is read is of one moment.
 [[nodiscard]] std::shared_ptr<ports::Accounts> make_accounts(AccountParts parts);
 
 }  // namespace licet::app

@@ -15,14 +15,6 @@ using ports::LineKind;
 
 using Key = std::tuple<std::string, std::string, std::string, std::string>;  // day, product, region, view
 
-// Days of the month at one price.
-struct Segment {
-    const metering::Price* price;
-    UtcMillis from, to;
-    metering::Share share;
-    std::map<Key, Quantity> usage;
-};
-
 // Days of [from, to) the contract stands on, at least for a part of the day.
 std::uint32_t days_standing(const ports::Contract& contract, UtcMillis from, UtcMillis to) {
     const std::int64_t first = std::max(from.value, contract.valid_from.value) / kDayMillis;
@@ -31,31 +23,7 @@ std::uint32_t days_standing(const ports::Contract& contract, UtcMillis from, Utc
     return behind > first ? static_cast<std::uint32_t>(behind - first) : 0;
 }
 
-std::vector<Segment> segments_of(const ports::Contract& contract, const metering::Month& month) {
-    std::vector<Segment> out;
-    const auto& prices = contract.prices;
-    for (std::size_t i = 0; i < prices.size(); ++i) {
-        const auto start = parse_date(prices[i].from).value_or(month.from);
-        const auto end = i + 1 < prices.size() ? parse_date(prices[i + 1].from).value_or(month.to) : month.to;
-        const UtcMillis from = std::max(start, month.from), to = std::min(end, month.to);
-        if (from < to) out.push_back({&prices[i].price, from, to, {days_standing(contract, from, to), month.days()}, {}});
-    }
-    return out;
-}
-
 [[nodiscard]] bool add(std::uint64_t& sum, std::uint64_t part) { return !__builtin_add_overflow(sum, part, &sum); }
-
-// Whether every usage found its price, and every count its sum.
-[[nodiscard]] bool sort_into(std::vector<Segment>& segments, std::span<const ContractUsage> usage) {
-    for (const auto& part : usage) {
-        const auto day = parse_date(part.day);
-        const auto segment = std::find_if(segments.begin(), segments.end(), [&](const Segment& s) { return day && *day >= s.from && *day < s.to; });
-        if (segment == segments.end()) return false;
-        auto& sum = segment->usage[{part.day, part.product, part.region, part.view}];
-        if (!add(sum.events, part.events) || !add(sum.bytes, part.bytes) || !add(sum.minutes, part.minutes)) return false;
-    }
-    return true;
-}
 
 std::string words(const std::vector<std::string>& list) {
     std::string out;
@@ -65,69 +33,133 @@ std::string words(const std::vector<std::string>& list) {
 
 std::string day_of(UtcMillis at) { return format_rfc3339(at).substr(0, 10); }
 
-// The lines of one segment, rated; the first line of a bill it makes is `like`.
-Status rate_into(const Segment& segment, const AccountLine& like, bool minimum_due, bool whole_month, std::vector<AccountLine>& usage,
-                 std::vector<AccountLine>& others) {
-    std::vector<Quantity> parts;
-    for (const auto& [key, quantity] : segment.usage) parts.push_back(quantity);
-    auto share = segment.share;
-    if (!parts.empty()) share.days = std::max(share.days, 1U);  // used on days it does not stand on by now: a day's worth at the least
-    const auto rated = metering::rate(*segment.price, parts, share, minimum_due);
-    if (!rated) return rated.error();
-    std::size_t part = 0;
-    for (const auto& [key, quantity] : segment.usage) {
-        AccountLine line = like;
-        std::tie(line.day, line.product, line.region, line.view) = key;
-        line.events = quantity.events;
-        line.bytes = quantity.bytes;
-        line.minutes = quantity.minutes;
-        line.amount = rated->parts[part++];
-        usage.push_back(std::move(line));
-    }
-    for (const auto& [kind, amount] :
-         {std::pair{LineKind::discount, rated->discount}, {LineKind::minimum, rated->minimum}, {LineKind::cap, rated->cap}}) {
-        if (amount == metering::Decimal{}) continue;
-        AccountLine line = like;
-        line.kind = kind;
-        line.amount = amount;
-        if (!whole_month) line.reason = day_of(segment.from) + " to " + day_of({segment.to.value - kDayMillis});
-        others.push_back(std::move(line));
-    }
-    return success();
-}
+Quantity quantity_of(const ContractUsage& part) { return {part.events, part.bytes, part.minutes}; }
+
+constexpr const char* kNotOfMonth = "usage that is not of the month, or too much of it to count";
 
 }  // namespace
 
-Result<ContractBill> bill_contract(const BillOf& of, std::span<const ContractUsage> usage) {
+Error BillRating::refused(const std::string& why) const { return {Errc::internal, "contract " + like_.contract + ": " + why, {}}; }
+
+Result<BillRating> BillRating::make(const BillOf& of) {
     const auto& contract = of.contract;
-    const auto refused = [&](const std::string& why) { return Error{Errc::internal, "contract " + contract.name + ": " + why, {}}; };
+    BillRating out;
+    out.like_.contract = contract.name;
     const auto month = metering::parse_month(of.period);
     if (!month) return Error{Errc::invalid_parameter, "expected YYYY-MM", "query:period"};
     const auto exponent = contract.prices.empty() ? std::nullopt : metering::currency_exponent(contract.prices.front().price.currency);
-    if (!exponent) return refused("no readable price");
-    auto segments = segments_of(contract, *month);
-    if (!sort_into(segments, usage)) return refused("usage that is not of the month, or too much of it to count");
-
-    ContractBill out{contract.name, contract.prices.front().price.currency, *exponent, {}, {}};
-    AccountLine like;
-    like.contract = contract.name;
+    if (!exponent) return out.refused("no readable price");
+    out.exponent_ = *exponent;
+    auto& like = out.like_;
     like.party = contract.party;
     like.region = of.region;
     like.purpose = words(contract.purposes);
     like.jurisdiction = of.jurisdiction;
-    like.currency = out.currency;
+    like.currency = contract.prices.front().price.currency;
     like.charge_period = of.period;
-    // Nobody can tell until when an ended contract stood that does not say so: its usage is owed, no minimum is.
-    const bool minimum_due = of.finished && (contract.state != ports::ContractState::ended || contract.valid_until.value != 0);
-    std::vector<AccountLine> others;
-    for (const auto& segment : segments)
-        if (auto status = rate_into(segment, like, minimum_due, segments.size() == 1, out.lines, others); !status)
-            return refused(status.error().detail);
-    std::move(others.begin(), others.end(), std::back_inserter(out.lines));
-    for (auto& line : out.lines) {
-        line.no = static_cast<std::uint64_t>(&line - out.lines.data()) + 1;
-        out.total += line.amount;  // at most 31 prices of a month, each below 10^18
+    // Of an ended contract that does not say until when it stood (none is written any more) the usage is owed, and no minimum.
+    out.minimum_due_ = of.finished && (contract.state != ports::ContractState::ended || contract.valid_until.value != 0);
+    const auto& prices = contract.prices;
+    for (std::size_t i = 0; i < prices.size(); ++i) {
+        const auto start = parse_date(prices[i].from).value_or(month->from);
+        const auto end = i + 1 < prices.size() ? parse_date(prices[i + 1].from).value_or(month->to) : month->to;
+        const UtcMillis from = std::max(start, month->from), to = std::min(end, month->to);
+        if (from < to)
+            out.segments_.push_back({from, to, {days_standing(contract, from, to), month->days()}, metering::Rating(prices[i].price), false});
     }
+    return out;
+}
+
+BillRating::Segment* BillRating::segment(std::string_view day) {
+    if (of_day_ != nullptr && day == day_) return of_day_;
+    const auto at = parse_date(day);
+    const auto found = std::find_if(segments_.begin(), segments_.end(), [&](const Segment& s) { return at && *at >= s.from && *at < s.to; });
+    if (found == segments_.end()) return nullptr;
+    day_ = day;
+    of_day_ = &*found;
+    return of_day_;
+}
+
+Status BillRating::count(const ContractUsage& part) {
+    auto* const of = segment(part.day);
+    if (of == nullptr) return refused(kNotOfMonth);
+    of->used = true;
+    of->rating.count(quantity_of(part));
+    return success();
+}
+
+Status BillRating::rate() {
+    for (auto& segment : segments_) {
+        auto share = segment.share;
+        if (segment.used) share.days = std::max(share.days, 1U);  // a day at the least: a node's clock may be ahead of the day it begins
+        const auto rated = segment.rating.rate(share, minimum_due_);
+        if (!rated) return refused(rated.error().detail);
+        total_ += rated->total;  // at most 31 prices of a month, each below 10^18
+        for (const auto& [kind, amount] :
+             {std::pair{LineKind::discount, rated->discount}, {LineKind::minimum, rated->minimum}, {LineKind::cap, rated->cap}}) {
+            if (amount == metering::Decimal{}) continue;
+            AccountLine line = like_;
+            line.kind = kind;
+            line.amount = amount;
+            if (segments_.size() > 1) line.reason = day_of(segment.from) + " to " + day_of({segment.to.value - kDayMillis});
+            others_.push_back(std::move(line));
+        }
+    }
+    return success();
+}
+
+bool BillRating::settled() const noexcept {
+    return std::all_of(segments_.begin(), segments_.end(), [](const Segment& s) { return s.rating.settled(); });
+}
+
+void BillRating::weigh(const ContractUsage& part) {
+    if (auto* const of = segment(part.day); of != nullptr && !of->rating.settled()) of->rating.weigh(quantity_of(part));
+}
+
+void BillRating::weighed() {
+    for (auto& segment : segments_)
+        if (!segment.rating.settled()) segment.rating.weighed();
+}
+
+void BillRating::begin() noexcept {
+    for (auto& segment : segments_) segment.rating.begin();
+}
+
+AccountLine BillRating::line(const ContractUsage& part) {
+    AccountLine out = like_;
+    out.day = part.day;
+    out.product = part.product;
+    out.region = part.region;
+    out.view = part.view;
+    out.events = part.events;
+    out.bytes = part.bytes;
+    out.minutes = part.minutes;
+    if (auto* const of = segment(part.day); of != nullptr) out.amount = of->rating.amount(quantity_of(part));
+    return out;
+}
+
+Result<ContractBill> bill_contract(const BillOf& of, std::span<const ContractUsage> usage) {
+    auto rating = BillRating::make(of);
+    if (!rating) return rating.error();
+    std::map<Key, ContractUsage> parts;
+    for (const auto& part : usage) {
+        const auto [at, first] = parts.try_emplace({part.day, part.product, part.region, part.view}, part);
+        auto& sum = at->second;
+        if (!first && !(add(sum.events, part.events) && add(sum.bytes, part.bytes) && add(sum.minutes, part.minutes)))
+            return Error{Errc::internal, "contract " + of.contract.name + ": " + kNotOfMonth, {}};
+    }
+    for (const auto& [key, part] : parts)
+        if (auto counted = rating->count(part); !counted) return counted.error();
+    if (auto rated = rating->rate(); !rated) return rated.error();
+    while (!rating->settled()) {
+        for (const auto& [key, part] : parts) rating->weigh(part);
+        rating->weighed();
+    }
+    ContractBill out{of.contract.name, rating->currency(), rating->exponent(), {}, rating->total()};
+    rating->begin();
+    for (const auto& [key, part] : parts) out.lines.push_back(rating->line(part));
+    std::copy(rating->others().begin(), rating->others().end(), std::back_inserter(out.lines));
+    for (std::size_t i = 0; i < out.lines.size(); ++i) out.lines[i].no = i + 1;
     return out;
 }
 

@@ -5,6 +5,7 @@
 #include "base/usage_limits.h"
 #include "metering/currency.h"
 #include "metering/month.h"
+#include "server/app/account_invoicing.h"
 #include "server/app/fields.h"
 #include "server/app/periods.h"
 #include "server/app/statement_documents.h"
@@ -122,8 +123,10 @@ Result<Reply> Periods::correct(const Actor& actor, const json& body) {
             const auto lines = note_lines(*wanted, *account, *terms, parts_.region, reason);
             if (!lines) return lines.error();
             account->period = wanted->period;
+            keep_invoicing_of(**corrected, *account);
             auto note = make_note(sealing, {parts_.region, now}, *account, *lines, **corrected, wanted->reason, chain);
-            note.row.reference = wanted->reference;
+            if (!note) return note;
+            note->row.reference = wanted->reference;
             return note;
         });
     if (!done) return done.error();

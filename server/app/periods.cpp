@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "base/usage_limits.h"
 #include "metering/month.h"
+#include "server/app/account_invoicing.h"
 #include "server/app/fields.h"
 #include "server/app/period_accounts.h"
 #include "server/app/statement_documents.h"
@@ -20,7 +21,6 @@ using nlohmann::json;
 using ports::StatementRow;
 
 constexpr std::uint64_t kBlock = std::uint64_t{1} << ports::kStatementTreeLevel;
-constexpr std::size_t kDifferencesShown = 20;
 
 std::optional<std::uint64_t> number_of(std::string_view text) {
     std::uint64_t value = 0;
@@ -52,19 +52,16 @@ json closed_json(const ports::ClosedPeriod& closed) {
     return out;
 }
 
+json closing_json(const ports::PeriodCut& cut) {
+    return {{"period", cut.period}, {"state", "closing"}, {"cutAt", format_rfc3339(cut.at)}, {"cutBy", cut.by}};
+}
+
 json node_json(const ports::NodeProgress& node) {
     return {{"node", node.node},
             {"boot", node.boot},
             {"sequence", node.sequence},
             {"state", node.state},
             {"flushedUntil", node.flushed_until.value == 0 ? json() : json(format_rfc3339(node.flushed_until))}};
-}
-
-std::string without_seal(const std::string& document) {
-    json read = json::parse(document, nullptr, false);
-    if (!read.is_object()) return {};
-    for (const char* member : {"keyId", "hash", "signature"}) read.erase(member);
-    return canonical(read);
 }
 
 Result<Reply> already_closed(const ports::ClosedPeriod& closed) {
@@ -78,6 +75,8 @@ Result<Reply> already_closed(const ports::ClosedPeriod& closed) {
 Result<Reply> Periods::list() const {
     const auto closed = parts_.billing->closed();
     if (!closed) return closed.error();
+    const auto closing = parts_.billing->closing();
+    if (!closing) return closing.error();
     const auto months = parts_.billing->open_months();
     if (!months) return months.error();
     const auto nodes = parts_.billing->nodes();
@@ -86,8 +85,13 @@ Result<Reply> Periods::list() const {
     json periods = json::array();
     for (const auto& one : *closed) periods.push_back(closed_json(one));
     std::string at = !closed->empty() ? next_month(closed->back().period) : months->empty() ? month_text(now) : months->front();
+    if (closing->has_value()) at = std::min(at, (*closing)->period);  // also when nothing was booked into it
     for (const std::string last = std::max(month_text(now), months->empty() ? std::string() : months->back()); at <= last; at = next_month(at)) {
         const auto month = metering::parse_month(at);
+        if (closing->has_value() && (*closing)->period == at) {
+            periods.push_back(closing_json(**closing));
+            continue;
+        }
         json gaps = json::array();
         for (const auto& node : *nodes)
             if (node.state == "running" && node.flushed_until < month->to) gaps.push_back(node_json(node));
@@ -98,34 +102,104 @@ Result<Reply> Periods::list() const {
     return Reply{200, {{"region", parts_.region}, {"periods", std::move(periods)}, {"nodes", std::move(all)}}};
 }
 
+// Until it is sealed no line of it is written, and then those are written that were sealed.
+Status Periods::make(const ports::PeriodCut& cut, ports::BookedUsage& ledger, ports::ChainEnd chain, ports::StatementSink& sink) const {
+    const auto terms = parse_terms(cut.terms);
+    if (!terms) return terms.error();
+    const Sealing sealing{*parts_.crypto, *parts_.signer};
+    return each_account(ledger, *terms, {cut.period, parts_.region, true, {}, {}}, [&](RatedAccount& made) -> Status {
+        LinesSeal sealed(sealing.crypto, made.account().exponent), written(sealing.crypto, made.account().exponent);
+        const auto hashed = made.lines([&](const ports::AccountLine& line) -> Status {
+            const auto text = sealed.add(line);
+            return text ? success() : Status(text.error());
+        });
+        if (!hashed) return hashed;
+        const auto row = make_statement(sealing, {parts_.region, cut.at}, made.account(), sealed.done(), made.contract(), chain);
+        if (auto begun = sink.begin(row); !begun) return begun;
+        std::vector<merkle::Node> subtrees;
+        const auto told = made.lines([&](const ports::AccountLine& line) -> Status {
+            const auto text = written.add(line, &subtrees);
+            if (!text) return text.error();
+            if (auto taken = sink.line(*text); !taken) return taken;
+            for (const auto& node : subtrees)
+                if (auto taken = sink.subtree(node); !taken) return taken;
+            subtrees.clear();
+            return success();
+        });
+        if (!told) return told;
+        const auto was = sealed.done(), is = written.done();
+        if (was.count != is.count || was.root != is.root || was.total != is.total || is.total != made.account().total ||
+            is.count != made.account().lines)
+            return Error{Errc::corrupt, "contract " + made.account().contract + ": its lines came out otherwise the second time", {}};
+        chain = {chain.next + 1, row.hash};
+        return success();
+    });
+}
+
+Result<BillingTerms> Periods::terms_now() const {
+    const auto configuration = parts_.configuration();
+    if (!configuration) return configuration.error();
+    auto out = terms_of(*configuration);
+    out.invoicing = parts_.invoicing;
+    return out;
+}
+
+// Nothing is cut that cannot be rated: what stands in the way is found while it still can be mended.
+Result<ports::PeriodCut> Periods::cut(const Actor& actor, const metering::Month& month, const std::string& period) {
+    const UtcMillis now = parts_.clock->utc_now();
+    if (now < month.to) {
+        Error error(Errc::period_open, "the period ends at " + format_rfc3339(month.to), "path:period");
+        error.members = json{{"gaps", json::array()}, {"earlier", json::array()}}.dump();
+        return error;
+    }
+    if (auto may = parts_.billing->may_cut(period); !may) return may.error();
+    const auto terms = terms_now();
+    if (!terms) return terms.error();
+    Unrated unrated;
+    const auto rated = parts_.billing->read([&](ports::BookedUsage& ledger) {
+        return each_account(
+            ledger, *terms, {period, parts_.region, true, {}, {}}, [](RatedAccount&) { return success(); },
+            [&](const std::string& contract, const Error& why) { unrated.add(contract, why); });
+    });
+    if (!rated) return rated.error();
+    if (auto all = unrated.status(); !all) return all.error();
+    return parts_.billing->cut(period, now, {actor.client, "period.cut", period, json::object()}, terms_text(*terms));
+}
+
 Result<Reply> Periods::close(const Actor& actor, const std::string& period) {
     const auto month = metering::parse_month(period);
     if (!month) return invalid("path:period", "expected YYYY-MM");
-    const UtcMillis now = parts_.clock->utc_now();
     const auto before = parts_.billing->closed();
     if (!before) return before.error();
     for (const auto& one : *before)
         if (one.period == period) return already_closed(one);
-    if (now < month->to) {
-        Error error(Errc::period_open, "the period ends at " + format_rfc3339(month->to), "path:period");
-        error.members = json{{"gaps", json::array()}, {"earlier", json::array()}}.dump();
+    const auto closing = parts_.billing->closing();
+    if (!closing) return closing.error();
+    // Somebody else may have closed it meanwhile: then it is said when, and by whom.
+    const auto refused = [&](const Error& error) -> Result<Reply> {
+        const auto now_closed = error.code == Errc::period_closed ? parts_.billing->closed() : Result<std::vector<ports::ClosedPeriod>>(error);
+        if (now_closed)
+            for (const auto& one : *now_closed)
+                if (one.period == period) return already_closed(one);
         return error;
+    };
+    // What was cut is taken up where it is, whoever cut it.
+    if (!closing->has_value() || (*closing)->period != period)
+        if (auto done = cut(actor, *month, period); !done) return refused(done.error());
+    const auto make_all = [&](const ports::PeriodCut& cut, ports::BookedUsage& ledger, const ports::ChainEnd& chain, ports::StatementSink& sink) {
+        return make(cut, ledger, chain, sink);
+    };
+    const ports::AuditEntry audit{actor.client, "period.close", period, json::object()};
+    auto done = parts_.billing->close(period, audit, make_all);
+    if (!done && done.error().code == Errc::internal) {
+        // By the terms it was cut with it cannot be rated. No statement of it is made: it may be by those of now.
+        const auto terms = terms_now();
+        if (!terms) return terms.error();
+        const auto restated = parts_.billing->restate(period, terms_text(*terms), {actor.client, "period.restate", period, json::object()});
+        if (!restated) return restated.error();
+        done = parts_.billing->close(period, audit, make_all);
     }
-    const auto configuration = parts_.configuration();
-    if (!configuration) return configuration.error();
-    const BillingTerms terms = terms_of(*configuration);
-    const Sealing sealing{*parts_.crypto, *parts_.signer};
-    auto done =
-        parts_.billing->close(period, now, {actor.client, "period.close", period, json::object()},
-                              [&](ports::BookedUsage& ledger, const ports::ChainEnd& end, const ports::Billing::Emit& emit) {
-                                  ports::ChainEnd chain = end;
-                                  return each_account(ledger, terms, {period, parts_.region, true, {}, {}}, [&](PeriodAccount made) {
-                                      auto statement = make_statement(sealing, {parts_.region, now}, made.account, made.lines, *made.contract, chain);
-                                      chain = {chain.next + 1, statement.row.hash};
-                                      return emit(std::move(statement));
-                                  });
-                              });
-    if (!done) return done.error();
+    if (!done) return refused(done.error());
     return Reply{200, closed_json(*done)};
 }
 
@@ -241,64 +315,6 @@ Result<std::string> Periods::proof(std::string_view number, std::string_view whi
 json Periods::key() const {
     const auto key = parts_.signer->public_key();
     return {{"algorithm", "Ed25519"}, {"publicKey", base64url(key)}, {"keyId", statement_key_id(*parts_.crypto, key)}};
-}
-
-Result<Reply> Periods::rerate(std::string_view number) const {
-    const auto held = row(number, {});
-    if (!held) return held.error();
-    if (held->kind != ports::StatementKind::statement) return Error{Errc::not_found, "a note is not rated", "path:number"};
-    const auto stated = stated_account(held->document);
-    if (!stated) return stated.error();
-    auto terms_stated = stated_contract(held->document);
-    if (!terms_stated) return terms_stated.error();
-    const auto configuration = parts_.configuration();
-    if (!configuration) return configuration.error();
-    // As it was billed: the terms it states. Numbers never change.
-    BillingTerms terms;
-    for (const auto& product : configuration->products) terms.products.emplace(product.no, product.name);
-    for (const auto& contract : configuration->contracts)
-        if (contract.name == stated->contract) terms_stated->no = contract.no;
-    terms.contracts.emplace(terms_stated->no, *terms_stated);
-    ports::Party party;
-    party.name = stated->party;
-    party.title = stated->party_title;
-    party.country = stated->party_country;
-    terms.parties.emplace(party.name, party);
-
-    const Sealing sealing{*parts_.crypto, *parts_.signer};
-    std::optional<ports::NewStatement> again;
-    auto done = parts_.billing->read([&](ports::BookedUsage& ledger) {
-        return each_account(ledger, terms, {stated->period, parts_.region, true, stated->contract, {}}, [&](PeriodAccount made) {
-            made.account.books.suspense_offsets = stated->books.suspense_offsets;  // as it was then: it has no day
-            again =
-                make_statement(sealing, {parts_.region, stated->closed_at}, made.account, made.lines, *made.contract, {held->number, held->previous});
-            return success();
-        });
-    });
-    if (!done) return done.error();
-    json differences = json::array();
-    if (!again) {
-        differences.push_back({{"what", "the ledger holds nothing of it"}});
-    } else {
-        std::uint64_t after = 0;
-        while (differences.size() < kDifferencesShown) {
-            const auto lines = parts_.billing->statement_lines(held->number, after, limits::statement_page_lines_max);
-            if (!lines) return lines.error();
-            for (const auto& line : *lines) {
-                const bool same = after < again->lines.size() && again->lines[after] == line;
-                if (!same && differences.size() < kDifferencesShown)
-                    differences.push_back({{"line", after + 1},
-                                           {"stated", json::parse(line, nullptr, false)},
-                                           {"rated", after < again->lines.size() ? json::parse(again->lines[after], nullptr, false) : json()}});
-                ++after;
-            }
-            if (lines->size() < limits::statement_page_lines_max) break;
-        }
-        // By what it says: the key may be another by now.
-        if (without_seal(again->row.document) != without_seal(held->document))
-            differences.push_back({{"what", "the document"}, {"stated", held->hash}, {"rated", again->row.hash}});
-    }
-    return Reply{200, {{"number", held->number}, {"identical", differences.empty()}, {"differences", std::move(differences)}}};
 }
 
 }  // namespace licet::app

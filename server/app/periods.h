@@ -8,9 +8,12 @@
 #include <string>
 #include <string_view>
 
+#include "metering/month.h"
 #include "server/app/admin.h"
+#include "server/app/period_accounts.h"
 #include "server/ports/billing.h"
 #include "server/ports/crypto.h"
+#include "server/ports/invoicing.h"
 
 namespace licet::app {
 
@@ -28,12 +31,15 @@ class Periods {
         std::shared_ptr<const ports::Signer> signer;
         std::shared_ptr<const Clock> clock;
         std::string region;
+        std::shared_ptr<const ports::InvoicingConfig> invoicing = {};  // null: statements say nothing of it
     };
     explicit Periods(Parts parts) : parts_(std::move(parts)) {}
 
     // All months from the first with usage to now, and what keeps the open ones open.
     [[nodiscard]] Result<Reply> list() const;
-    // Errors: invalid_parameter, period_open (what keeps it so: members gaps, earlier), period_closed; those of rating. Then nothing is closed.
+    // Cuts the period and makes its statements; what was cut and not closed (a node that ended meanwhile, on whatever node) is taken up. Errors:
+    // invalid_parameter, period_open (what keeps it so, contracts that cannot be rated too: members gaps, earlier), period_closed, those of rating,
+    // with which nothing is changed; conflict (it is being closed at this moment), unavailable: ask again.
     [[nodiscard]] Result<Reply> close(const Actor& actor, const std::string& period);
     // {reason}. A node of which nothing was heard for limits::node_silence_ms: periods close without it.
     [[nodiscard]] Result<Reply> write_off(const Actor& actor, const std::string& node, const nlohmann::json& body);
@@ -53,6 +59,11 @@ class Periods {
     [[nodiscard]] Result<Reply> rerate(std::string_view number) const;
 
   private:
+    [[nodiscard]] Result<BillingTerms> terms_now() const;
+    [[nodiscard]] Result<ports::PeriodCut> cut(const Actor& actor, const metering::Month& month, const std::string& period);
+    [[nodiscard]] Status make(const ports::PeriodCut& cut, ports::BookedUsage& ledger, ports::ChainEnd chain, ports::StatementSink& sink) const;
+    [[nodiscard]] Status compare(const ports::StatementRow& held, const ports::Account& stated, ports::BookedUsage& ledger, RatedAccount& made,
+                                 nlohmann::json& differences) const;
     [[nodiscard]] Result<ports::StatementRow> row(std::string_view number, const std::string& party) const;
     [[nodiscard]] Result<std::vector<merkle::Hash>> proof_hashes(std::uint64_t number, std::uint64_t index, std::uint64_t size) const;
 

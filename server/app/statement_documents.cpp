@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "server/app/priced_metric.h"
 #include "server/ports/catalog_json.h"
 
 namespace licet::app {
@@ -26,64 +27,39 @@ std::optional<ports::LineKind> parse_kind(std::string_view name) {
     return std::nullopt;
 }
 
-struct Tree {
-    merkle::Hash root;
-    std::vector<merkle::Node> subtrees;  // those that are stored
-};
-Tree tree_of(const ports::Crypto& crypto, const std::vector<std::string>& lines) {
-    const merkle::Sha256 sha = [&](Bytes data) { return crypto.sha256(data); };
-    merkle::Frontier frontier(sha);
-    Tree out{};
-    std::vector<merkle::Node> completed;
-    for (const auto& line : lines) {
-        completed.clear();
-        frontier.append(merkle::leaf_hash(sha, as_bytes(line)), &completed);
-        for (const auto& node : completed)
-            if (node.id.level >= ports::kStatementTreeLevel) out.subtrees.push_back(node);
-    }
-    out.root = frontier.root();
+// What statements and notes have in common.
+json common(std::string_view kind, const Sealing& sealing, const StatementFacts& facts, const Account& account, const ports::ChainEnd& chain) {
+    json out{{"kind", kind},
+             {"number", chain.next},
+             {"previous", chain.previous},
+             {"region", facts.region},
+             {"period", account.period},
+             {"contract", account.contract},
+             {"party", {{"name", account.party}, {"title", account.party_title}, {"country", account.party_country}}},
+             {"currency", account.currency},
+             {"exponent", account.exponent},
+             {"at", format_rfc3339(facts.at)},
+             {"keyId", statement_key_id(sealing.crypto, sealing.signer.public_key())}};
+    if (account.invoicing) ports::add_invoicing_json(*account.invoicing, out);
     return out;
 }
 
-// What statements and notes have in common.
-json common(std::string_view kind, const Sealing& sealing, const StatementFacts& facts, const Account& account, const ports::ChainEnd& chain) {
-    return {{"kind", kind},
-            {"number", chain.next},
-            {"previous", chain.previous},
-            {"region", facts.region},
-            {"period", account.period},
-            {"contract", account.contract},
-            {"party", {{"name", account.party}, {"title", account.party_title}, {"country", account.party_country}}},
-            {"currency", account.currency},
-            {"exponent", account.exponent},
-            {"at", format_rfc3339(facts.at)},
-            {"keyId", statement_key_id(sealing.crypto, sealing.signer.public_key())}};
-}
-
-ports::NewStatement seal(const Sealing& sealing, json document, const Account& account, const std::vector<AccountLine>& lines,
-                         ports::StatementKind kind) {
-    ports::NewStatement out;
-    metering::Decimal total;
-    for (const auto& line : lines) {
-        out.lines.push_back(line_text(line, account.exponent));
-        total += line.amount;
-    }
-    auto tree = tree_of(sealing.crypto, out.lines);
-    out.subtrees = std::move(tree.subtrees);
-    document["lines"] = out.lines.size();
-    document["root"] = hex(tree.root);
-    document["total"] = total.text(account.exponent);
+ports::StatementRow seal(const Sealing& sealing, json document, const Account& account, const SealedLines& lines, ports::StatementKind kind) {
+    document["lines"] = lines.count;
+    document["root"] = hex(lines.root);
+    document["total"] = lines.total.text(account.exponent);
     const std::string text = canonical(document);
-    out.row.hash = hex(sealing.crypto.sha256(as_bytes(text)));
-    document["hash"] = out.row.hash;
+    ports::StatementRow out;
+    out.hash = hex(sealing.crypto.sha256(as_bytes(text)));
+    document["hash"] = out.hash;
     document["signature"] = base64url(sealing.signer.sign(as_bytes(text)));
-    out.row.number = document["number"].get<std::uint64_t>();
-    out.row.kind = kind;
-    out.row.period = account.period;
-    out.row.contract = account.contract;
-    out.row.party = account.party;
-    out.row.document = canonical(document);
-    out.row.previous = document["previous"].get<std::string>();
+    out.number = document["number"].get<std::uint64_t>();
+    out.kind = kind;
+    out.period = account.period;
+    out.contract = account.contract;
+    out.party = account.party;
+    out.document = canonical(document);
+    out.previous = document["previous"].get<std::string>();
     return out;
 }
 
@@ -147,7 +123,19 @@ Result<AccountLine> parse_line(std::string_view text) {
     return out;
 }
 
-ports::NewStatement make_statement(const Sealing& sealing, const StatementFacts& facts, const Account& account, const std::vector<AccountLine>& lines,
+Result<std::string> LinesSeal::add(const AccountLine& line, std::vector<merkle::Node>* subtrees) {
+    auto text = line_text(line, exponent_);
+    completed_.clear();
+    frontier_.append(merkle::leaf_hash(sha_, as_bytes(text)), subtrees == nullptr ? nullptr : &completed_);
+    for (const auto& node : completed_)
+        if (node.id.level >= ports::kStatementTreeLevel) subtrees->push_back(node);
+    const auto sum = total_.plus(line.amount);
+    if (!sum) return Error{Errc::internal, "contract " + line.contract + ": a total of too many digits", {}};
+    total_ = *sum;
+    return text;
+}
+
+ports::StatementRow make_statement(const Sealing& sealing, const StatementFacts& facts, const Account& account, const SealedLines& lines,
                                    const ports::Contract& terms, const ports::ChainEnd& chain) {
     json document = common(kStatement, sealing, facts, account, chain);
     document["from"] = format_rfc3339(account.from);
@@ -161,15 +149,23 @@ ports::NewStatement make_statement(const Sealing& sealing, const StatementFacts&
     return seal(sealing, std::move(document), account, lines, ports::StatementKind::statement);
 }
 
-ports::NewStatement make_note(const Sealing& sealing, const StatementFacts& facts, const Account& account, const std::vector<AccountLine>& lines,
-                              const ports::StatementRow& corrected, const std::string& reason, const ports::ChainEnd& chain) {
-    metering::Decimal total;
-    for (const auto& line : lines) total += line.amount;
-    const bool credit = total.negative();
+Result<ports::NewStatement> make_note(const Sealing& sealing, const StatementFacts& facts, const Account& account,
+                                      const std::vector<AccountLine>& lines, const ports::StatementRow& corrected, const std::string& reason,
+                                      const ports::ChainEnd& chain) {
+    ports::NewStatement out;
+    LinesSeal sealed(sealing.crypto, account.exponent);
+    for (const auto& line : lines) {
+        auto text = sealed.add(line, &out.subtrees);
+        if (!text) return text.error();
+        out.lines.push_back(*std::move(text));
+    }
+    const bool credit = sealed.done().total.negative();
     json document = common(credit ? kCreditNote : kDebitNote, sealing, facts, account, chain);
     document["corrects"] = {{"number", corrected.number}, {"hash", corrected.hash}, {"period", corrected.period}};
     document["reason"] = reason;
-    return seal(sealing, std::move(document), account, lines, credit ? ports::StatementKind::credit_note : ports::StatementKind::debit_note);
+    out.row =
+        seal(sealing, std::move(document), account, sealed.done(), credit ? ports::StatementKind::credit_note : ports::StatementKind::debit_note);
+    return out;
 }
 
 Result<Account> stated_account(std::string_view text) {
@@ -193,9 +189,11 @@ Result<Account> stated_account(std::string_view text) {
     out.to = *to;
     out.currency = text_of(read, "currency");
     out.exponent = static_cast<int>(number_of(read, "exponent"));
+    out.priced = priced_metric(ports::contract_from(out.contract, read.value("terms", json::object())), {*from, *to});
     out.total = *total;
     out.lines = number_of(read, "lines");
     out.books = {count("delivered"), count("billed"), count("unbilled"), number_of(books, "suspenseOffsets"), count("replayed")};
+    out.invoicing = ports::invoicing_from(read);
     out.closed = true;
     out.statement = number_of(read, "number");
     out.closed_at = *at;

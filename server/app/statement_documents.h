@@ -36,14 +36,38 @@ struct StatementFacts {
     std::string region;
     UtcMillis at;  // closed, or noted
 };
+// What a document says of its lines.
+struct SealedLines {
+    std::uint64_t count = 0;
+    merkle::Hash root{};
+    metering::Decimal total;
+};
+// The lines of a document one after the other: none is held.
+class LinesSeal {
+  public:
+    // `crypto` must outlive it.
+    LinesSeal(const ports::Crypto& crypto, int exponent)
+        : sha_([&crypto](Bytes data) { return crypto.sha256(data); }), exponent_(exponent), frontier_(sha_) {}
+    // The next line, numbered: its text; subtrees that it completes and that are stored go to `subtrees` when given. Error: internal (too large).
+    [[nodiscard]] Result<std::string> add(const ports::AccountLine& line, std::vector<merkle::Node>* subtrees = nullptr);
+    [[nodiscard]] SealedLines done() const { return {frontier_.size(), frontier_.root(), total_}; }
+
+  private:
+    const merkle::Sha256 sha_;
+    const int exponent_;
+    merkle::Frontier frontier_;
+    std::vector<merkle::Node> completed_;
+    metering::Decimal total_;
+};
+
 // The statement of a rated account, the next of the chain. `terms`: the contract as it was billed.
-[[nodiscard]] ports::NewStatement make_statement(const Sealing& sealing, const StatementFacts& facts, const ports::Account& account,
-                                                 const std::vector<ports::AccountLine>& lines, const ports::Contract& terms,
-                                                 const ports::ChainEnd& chain);
+[[nodiscard]] ports::StatementRow make_statement(const Sealing& sealing, const StatementFacts& facts, const ports::Account& account,
+                                                 const SealedLines& lines, const ports::Contract& terms, const ports::ChainEnd& chain);
 // A note that corrects a statement: credit when it comes to less than nothing, else debit. `account`: contract, party, period, currency, exponent.
-[[nodiscard]] ports::NewStatement make_note(const Sealing& sealing, const StatementFacts& facts, const ports::Account& account,
-                                            const std::vector<ports::AccountLine>& lines, const ports::StatementRow& corrected,
-                                            const std::string& reason, const ports::ChainEnd& chain);
+// Error: internal, when its lines come to too much.
+[[nodiscard]] Result<ports::NewStatement> make_note(const Sealing& sealing, const StatementFacts& facts, const ports::Account& account,
+                                                    const std::vector<ports::AccountLine>& lines, const ports::StatementRow& corrected,
+                                                    const std::string& reason, const ports::ChainEnd& chain);
 
 // The account a stored statement states. Errors: corrupt.
 [[nodiscard]] Result<ports::Account> stated_account(std::string_view document);

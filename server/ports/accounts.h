@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,8 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "metering/decimal.h"
+#include "metering/price.h"
+#include "server/ports/invoicing.h"
 #include "server/ports/usage_ledger.h"
 
 namespace licet::ports {
@@ -47,10 +51,13 @@ struct Account {
     std::string period;  // YYYY-MM
     UtcMillis from, to;  // [from, to), UTC
     std::string currency;
-    int exponent = 2;         // digits after the point
-    metering::Decimal total;  // the sum of the lines
+    int exponent = 2;                                    // digits after the point
+    metering::Metric priced = metering::Metric::events;  // what its prices count; of several things the first
+    metering::Decimal total;                             // the sum of the lines
     std::uint64_t lines = 0;
     AccountBooks books;
+    bool closing = false;                // nothing of it moves any more, and its statement is being made
+    std::optional<Invoicing> invoicing;  // nullopt: a statement made before it was part of them
     bool closed = false;
     // Of a closed one:
     std::uint64_t statement = 0;  // its number: dense within the region
@@ -64,14 +71,25 @@ struct AccountsWanted {
     std::string party;     // empty: all
 };
 
+// The accounts of one moment. Valid during the call it is handed to.
+class AccountsReading {
+  public:
+    virtual ~AccountsReading() = default;
+    // By contract name.
+    [[nodiscard]] virtual const std::vector<Account>& accounts() const = 0;
+    // Lines of one contract's account behind number `after`, in their order; none is held. Errors: not_found, unavailable, those of `take`.
+    [[nodiscard]] virtual Status lines(std::string_view contract, std::uint64_t after, const std::function<Status(const AccountLine&)>& take) = 0;
+};
+
 class Accounts {
   public:
     virtual ~Accounts() = default;
+    // When the period was closed, with every account there is in it; nullopt: it is open. Errors: invalid_parameter (query:period), unavailable.
+    [[nodiscard]] virtual Result<std::optional<UtcMillis>> closed_at(std::string_view period) = 0;
     // By contract name. Errors: invalid_parameter (query:period), unavailable.
     [[nodiscard]] virtual Result<std::vector<Account>> accounts(const AccountsWanted& wanted) = 0;
-    // Lines behind number `after` of one contract's account, at most `most`, in their order. Errors as above, not_found.
-    [[nodiscard]] virtual Result<std::vector<AccountLine>> lines(std::string_view period, std::string_view contract, std::uint64_t after,
-                                                                 std::size_t most) = 0;
+    // Accounts and lines that belong together, though usage is booked meanwhile. Errors as above, those of `read`.
+    [[nodiscard]] virtual Status read(const AccountsWanted& wanted, const std::function<Status(AccountsReading&)>& read) = 0;
 };
 
 }  // namespace licet::ports

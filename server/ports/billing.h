@@ -1,12 +1,13 @@
 // Billing periods in the ledger: what was booked into a month, how far the nodes are, and the chain of statements. Implemented in server/postgres;
 // used by app::Accounts and app::Periods. Calls block. Thread-safe.
 //
-// Usage is booked into the month of its day; what arrives when that month is closed is booked into the first open one, and its day stays. The
-// database itself refuses to change what is closed.
+// Usage is booked into the month of its day; what arrives when that month is cut or closed is booked into the first open one, and its day stays. A
+// month is cut first, which takes a moment, and closed when its statements are made. The database itself refuses to change what is cut.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,25 +49,52 @@ struct ChainEnd {
     std::string previous = std::string(64, '0');
 };
 
-// The ledger at one moment. Valid during the call it is handed to.
+// What a product had on a day in a region under a view.
+struct UsageCounts {
+    UsageCount billed, replayed;
+    std::uint64_t minutes = 0;
+};
+struct UsagePart {
+    ProductNo product;
+    std::string day, region, view;  // as ports::UsageTotal
+    UsageCounts all;
+    bool was_earlier = false;  // something of it was booked earlier: `earlier` is how much
+    UsageCounts earlier;
+};
+struct PartsWanted {
+    ContractNo contract;
+    std::string charge_period;        // YYYY-MM: usage of its days
+    std::string period;               // booked into this month or before it; `earlier`: before it
+    std::vector<ProductNo> products;  // in the order they are to come in; others come before them
+};
+// The parts of one contract, however many: they can be gone over again and again, and are the same each time. By day, product, region and view.
+class UsageParts {
+  public:
+    virtual ~UsageParts() = default;
+    [[nodiscard]] virtual Status each(const std::function<Status(const UsagePart&)>& take) = 0;
+};
+
+// The ledger at one moment. Valid during the call it is handed to. Periods are YYYY-MM; `contracts` empty: all.
 class BookedUsage {
   public:
     virtual ~BookedUsage() = default;
-    // Usage of the days of [from, to) that was booked before `booked_before`, by contract, product, day, region and view; `contracts` empty: all.
-    [[nodiscard]] virtual Result<std::vector<UsageTotal>> charged(UtcMillis from, UtcMillis to, UtcMillis booked_before,
-                                                                  const std::vector<ContractNo>& contracts) = 0;
+    [[nodiscard]] virtual Result<std::unique_ptr<UsageParts>> parts(const PartsWanted& wanted) = 0;
+    // Those that have parts of the period's own days.
+    [[nodiscard]] virtual Result<std::vector<ContractNo>> used(std::string_view period, const std::vector<ContractNo>& contracts) = 0;
     struct Late {
         ContractNo contract;
         std::string month;  // YYYY-MM of the usage
     };
-    // Usage booked in [from, to) of earlier months.
-    [[nodiscard]] virtual Result<std::vector<Late>> late(UtcMillis from, UtcMillis to) = 0;
-    // The books of what was booked in [from, to).
-    [[nodiscard]] virtual Result<std::vector<UsageBalance>> balance(UtcMillis from, UtcMillis to) = 0;
-    // Of one contract, or all; lines of credit and debit notes booked into the period, in the order of their numbers.
-    [[nodiscard]] virtual Result<std::vector<std::string>> correction_lines(std::string_view period, std::string_view contract) = 0;
+    // Usage booked into the period of earlier months.
+    [[nodiscard]] virtual Result<std::vector<Late>> late(std::string_view period, const std::vector<ContractNo>& contracts) = 0;
+    // The books of what was booked into the period. Of a period that is cut suspense is what it was then.
+    [[nodiscard]] virtual Result<std::vector<UsageBalance>> balance(std::string_view period, const std::vector<ContractNo>& contracts) = 0;
+    // Lines of the contract's credit and debit notes booked into the period, in the order of their numbers.
+    [[nodiscard]] virtual Status correction_lines(std::string_view period, std::string_view contract,
+                                                  const std::function<Status(const std::string&)>& take) = 0;
     // Nullopt: there is none.
     [[nodiscard]] virtual Result<std::optional<StatementRow>> statement_of(std::string_view period, std::string_view contract) = 0;
+    [[nodiscard]] virtual Result<std::vector<std::string>> statement_lines(std::uint64_t number, std::uint64_t after, std::size_t most) = 0;
 };
 
 struct NodeProgress {
@@ -82,6 +110,23 @@ struct ClosedPeriod {
     UtcMillis closed_at;
     std::string closed_by;
     std::uint64_t first_number = 0, statements = 0;
+};
+
+// Nothing is booked into the period any more; its statements are yet to be made.
+struct PeriodCut {
+    std::string period;
+    UtcMillis at;  // what its statements state as the time they were made
+    std::string by;
+    std::string terms;  // what is billed to whom: text of the caller's
+};
+
+// Takes a statement as it is made: its row first, then its lines in their order, with the subtrees they complete.
+class StatementSink {
+  public:
+    virtual ~StatementSink() = default;
+    [[nodiscard]] virtual Status begin(const StatementRow& row) = 0;
+    [[nodiscard]] virtual Status line(const std::string& line) = 0;
+    [[nodiscard]] virtual Status subtree(const merkle::Node& node) = 0;  // of level kStatementTreeLevel and above
 };
 
 struct StatementsWanted {
@@ -111,14 +156,22 @@ class Billing {
     // The months that usage was booked into and that are open, ascending.
     [[nodiscard]] virtual Result<std::vector<std::string>> open_months() = 0;
 
-    // Closes a period in one transaction, which nothing is booked beside: `build` hands each statement to `emit`. Errors: period_closed; period_open
-    // when a node has not passed the end, or an earlier month is open (members `gaps`, `earlier`); those of `build`, with which nothing is changed.
-    using Emit = std::function<Status(NewStatement)>;
-    using Build = std::function<Status(BookedUsage&, const ChainEnd&, const Emit&)>;
-    [[nodiscard]] virtual Result<ClosedPeriod> close(std::string_view period, UtcMillis at, const AuditEntry& audit, const Build& build) = 0;
+    // The period that is cut and not closed; there is one at the most.
+    [[nodiscard]] virtual Result<std::optional<PeriodCut>> closing() = 0;
+    // Whether the period may be cut now: nothing is held up by asking. Errors: as cut().
+    [[nodiscard]] virtual Status may_cut(std::string_view period) = 0;
+    // From here on nothing is booked into the period. Booking waits, for as long as what is being booked takes. A period that is cut already: its cut
+    // as it is. Errors: period_closed; period_open when a node has not passed the end, or an earlier month is open (members `gaps`, `earlier`).
+    [[nodiscard]] virtual Result<PeriodCut> cut(std::string_view period, UtcMillis at, const AuditEntry& audit, const std::string& terms) = 0;
+    // Other terms for a period that is cut, and cannot be rated by those it has. Errors: conflict (it is being closed at this moment), period_closed.
+    [[nodiscard]] virtual Status restate(std::string_view period, const std::string& terms, const AuditEntry& audit) = 0;
+    // Makes the statements of a period that is cut, and closes it: all in one transaction, beside which usage is booked as ever, or nothing, and then
+    // it can be asked again. Errors: period_closed; conflict (somebody else is at it, or it is not cut); those of `build`.
+    using Build = std::function<Status(const PeriodCut&, BookedUsage&, const ChainEnd&, StatementSink&)>;
+    [[nodiscard]] virtual Result<ClosedPeriod> close(std::string_view period, const AuditEntry& audit, const Build& build) = 0;
 
     // One note booked into the period, which must be open, in one transaction with its audit line. Errors: period_closed; conflict when there is a
-    // note of that reference; those of `build`.
+    // note of that reference; unavailable while statements are made, whose numbers come first; those of `build`.
     using BuildNote = std::function<Result<NewStatement>(BookedUsage&, const ChainEnd&)>;
     [[nodiscard]] virtual Result<StatementRow> book_note(std::string_view period, const AuditEntry& audit, const BuildNote& build) = 0;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "base/usage_limits.h"
 #include "server/postgres/pool.h"
 
 namespace licet::postgres {
@@ -38,21 +39,50 @@ ports::ChainEnd chain_end(pqxx::work& t) {
     return {rows[0][0].as<std::uint64_t>() + 1, rows[0][1].as<std::string>()};
 }
 
+bool try_lock_chain(pqxx::work& t) { return t.exec("SELECT pg_try_advisory_xact_lock(7811887391290093940)")[0][0].as<bool>(); }
+
 void insert_statement(pqxx::work& t, const ports::NewStatement& made) {
-    const auto& row = made.row;
-    t.exec_params("INSERT INTO statements VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''))", row.number,
-                  std::string(ports::statement_kind_name(row.kind)), row.period + "-01", row.contract, row.party, row.document, row.hash,
-                  row.previous, row.reference);
-    if (!made.lines.empty()) {
-        pqxx::stream_to lines(t, "statement_lines");
-        std::uint64_t no = 0;
-        for (const auto& line : made.lines) lines << std::make_tuple(row.number, ++no, line);
+    StatementWriter writer(t);
+    (void)writer.begin(made.row);
+    for (const auto& line : made.lines) (void)writer.line(line);
+    for (const auto& node : made.subtrees) (void)writer.subtree(node);
+    writer.finish();
+}
+
+Status StatementWriter::begin(const ports::StatementRow& row) {
+    write();
+    t_.exec_params("INSERT INTO statements VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''))", row.number,
+                   std::string(ports::statement_kind_name(row.kind)), row.period + "-01", row.contract, row.party, row.document, row.hash,
+                   row.previous, row.reference);
+    number_ = row.number;
+    no_ = 0;
+    ++statements_;
+    return success();
+}
+
+Status StatementWriter::line(const std::string& line) {
+    lines_.push_back(line);
+    if (lines_.size() >= limits::statement_page_lines_max) write();
+    return success();
+}
+
+Status StatementWriter::subtree(const merkle::Node& node) {
+    subtrees_.push_back(node);
+    return success();
+}
+
+void StatementWriter::write() {
+    if (!lines_.empty()) {
+        pqxx::stream_to lines(t_, "statement_lines");
+        for (const auto& line : lines_) lines << std::make_tuple(number_, ++no_, line);
         lines.complete();
+        lines_.clear();
     }
-    if (!made.subtrees.empty()) {
-        pqxx::stream_to subtrees(t, "statement_tree");
-        for (const auto& node : made.subtrees) subtrees << std::make_tuple(row.number, node.id.level, node.id.index, "\\x" + hex(node.hash));
+    if (!subtrees_.empty()) {
+        pqxx::stream_to subtrees(t_, "statement_tree");
+        for (const auto& node : subtrees_) subtrees << std::make_tuple(number_, node.id.level, node.id.index, "\\x" + hex(node.hash));
         subtrees.complete();
+        subtrees_.clear();
     }
 }
 
@@ -71,6 +101,13 @@ std::optional<ports::StatementRow> read_statement_of(pqxx::work& t, std::string_
                                     std::string(period), std::string(contract));
     if (rows.empty()) return std::nullopt;
     return row_of(rows[0]);
+}
+
+std::vector<std::string> read_lines(pqxx::work& t, std::uint64_t number, std::uint64_t after, std::size_t most) {
+    std::vector<std::string> out;
+    for (const auto& r : t.exec_params("SELECT line FROM statement_lines WHERE number = $1 AND no > $2 ORDER BY no LIMIT $3", number, after, most))
+        out.push_back(r[0].as<std::string>());
+    return out;
 }
 
 std::vector<merkle::Hash> read_subtrees(pqxx::work& t, std::uint64_t number, const std::vector<merkle::NodeId>& ids) {

@@ -218,5 +218,27 @@ def a_statement_is_corrected_by_a_note_in_an_open_month(context):
     equal("1 notes" in text, True, text)
 
 
+@case
+def what_was_agreed_for_days_that_passed_stays(context):
+    admin, path = context.client("admin"), "/v1/admin/contracts/berlin-lab"
+    held = admin.get(path).json()
+    body = {key: value for key, value in held.items() if key != "name"}
+    dearer = {"currency": held["price"]["currency"], "perEvent": "9", "perMb": "9"}
+    day = datetime.datetime.now(datetime.timezone.utc).date()
+    for what, change in {"/price": {"price": dearer}, "/price/currency": {"price": {**dearer, "currency": "USD"}}, "/validFrom": {"validFrom": f"{day}T00:00:00Z"},
+                         "/validUntil": {"validUntil": f"{context.day}T00:00:00Z"}, "/party": {"party": "texas-analytics"},
+                         "/priceChanges/0": {"priceChanges": [{**dearer, "from": day.isoformat()}]}}.items():
+        problem = admin.request("PUT", path, {**body, **change}, accept_status=(409,)).json()
+        equal((problem["type"], problem.get("pointer")), ("https://licet.dev/problems/conflict", what), what)
+    later = [{**dearer, "from": (day + datetime.timedelta(days=2)).isoformat()}]  # two, should it be midnight
+    equal(admin.put(path, {**body, "priceChanges": later}).json()["priceChanges"], later, "from a day to come")
+    equal(admin.put(path, body).json().get("priceChanges"), None, "as it was")
+    # What nobody configured, no statement and no invoice makes up.
+    statement = context.finance("GET", "statements/1").json()
+    equal((statement["issuer"]["name"], statement["tax"]), ("", [{"chargePeriod": context.closing}]), "who bills, and what tax")
+    html = context.finance("GET", f"reports/invoice?period={context.closing}&contract=berlin-lab").body.decode()
+    equal("this is not a tax invoice" in html and "seller's name: not configured" in html, True, "the invoice")
+
+
 if __name__ == "__main__":
     sys.exit(main(PeriodsContext))

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "base/usage_limits.h"
 #include "server/ports/accounts.h"
 
 namespace licet::testing {
@@ -21,6 +23,7 @@ class FakeAccounts final : public ports::Accounts {
         std::uint64_t statement = 0;
         std::string reason = "late usage";  // of corrections
         std::uint64_t products = 3, days = 30;
+        metering::Metric priced = metering::Metric::events;
     };
     explicit FakeAccounts(std::vector<Contract> contracts, std::string period = "2026-11") : period_(std::move(period)) {
         for (auto& c : contracts) {
@@ -35,6 +38,7 @@ class FakeAccounts final : public ports::Accounts {
             a.currency = c.currency;
             a.exponent = c.exponent;
             a.lines = c.lines;
+            a.priced = c.priced;
             a.closed = c.closed;
             std::int64_t minor = 0;
             for (std::uint64_t no = 1; no <= c.lines; ++no) {
@@ -66,6 +70,14 @@ class FakeAccounts final : public ports::Accounts {
         }
     }
 
+    // With its accounts; one without any is open until it is said when it was closed.
+    Result<std::optional<UtcMillis>> closed_at(std::string_view period) override {
+        if (period != period_ || list_.empty()) return closed;
+        for (const auto& a : list_)
+            if (!a.closed) return std::optional<UtcMillis>{};
+        return std::optional(list_.front().closed_at);
+    }
+
     Result<std::vector<ports::Account>> accounts(const ports::AccountsWanted& wanted) override {
         if (unavailable > 0) {
             --unavailable;
@@ -79,17 +91,11 @@ class FakeAccounts final : public ports::Accounts {
         return out;
     }
 
-    Result<std::vector<ports::AccountLine>> lines(std::string_view, std::string_view contract, std::uint64_t after, std::size_t most) override {
-        const auto found = rules_.find(std::string(contract));
-        if (found == rules_.end()) return Error{Errc::not_found, "no such contract", {}};
-        ++pages;
-        if (before_page) before_page();
-        std::vector<ports::AccountLine> out;
-        for (std::uint64_t no = after + 1; no <= found->second.lines && out.size() < most; ++no) {
-            out.push_back(line(found->second, no));
-            if (flip_signs) out.back().amount = amount(-minor_of(no), found->second.exponent);
-        }
-        return out;
+    Status read(const ports::AccountsWanted& wanted, const std::function<Status(ports::AccountsReading&)>& read) override {
+        auto list = accounts(wanted);
+        if (!list) return list.error();
+        Reading reading(*this, *std::move(list));
+        return read(reading);
     }
 
     static ports::LineKind kind_of(std::uint64_t no) {
@@ -122,9 +128,34 @@ class FakeAccounts final : public ports::Accounts {
     std::atomic<int> unavailable{0};  // so often the accounts cannot be read
     std::atomic<std::uint64_t> pages{0};
     std::function<void()> before_page;
+    std::optional<UtcMillis> closed;
     bool flip_signs = false;  // of amounts, totals aside
 
   private:
+    class Reading final : public ports::AccountsReading {
+      public:
+        Reading(FakeAccounts& of, std::vector<ports::Account> list) : of_(of), list_(std::move(list)) {}
+        const std::vector<ports::Account>& accounts() const override { return list_; }
+        Status lines(std::string_view contract, std::uint64_t after, const std::function<Status(const ports::AccountLine&)>& take) override {
+            const auto found = of_.rules_.find(std::string(contract));
+            if (found == of_.rules_.end()) return Error{Errc::not_found, "no such contract", {}};
+            for (std::uint64_t no = after + 1;; ++no) {
+                if ((no - after - 1) % limits::export_page_lines == 0) {
+                    ++of_.pages;
+                    if (of_.before_page) of_.before_page();
+                }
+                if (no > found->second.lines) return success();
+                auto made = of_.line(found->second, no);
+                if (of_.flip_signs) made.amount = amount(-minor_of(no), found->second.exponent);
+                if (auto taken = take(made); !taken) return taken;
+            }
+        }
+
+      private:
+        FakeAccounts& of_;
+        const std::vector<ports::Account> list_;
+    };
+
     ports::AccountLine line(const Contract& c, std::uint64_t no) const {
         ports::AccountLine l;
         l.no = no;
@@ -141,6 +172,7 @@ class FakeAccounts final : public ports::Accounts {
         if (l.kind == ports::LineKind::discount) return l;
         l.events = events_of(no);
         l.bytes = 256 * l.events;
+        l.minutes = no % 60;
         if (l.kind == ports::LineKind::correction) {
             l.charge_period = "2026-09";
             l.reason = c.reason;

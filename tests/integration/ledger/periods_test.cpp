@@ -5,6 +5,7 @@
 
 #include "server/app/statement_documents.h"
 #include "server/app/usage_progress.h"
+#include "server/app/usage_reports.h"
 #include "server/app/verify_usage.h"
 #include "tests/integration/ledger/market.h"
 
@@ -164,13 +165,62 @@ TEST_CASE("periods: what is closed is read from its statement, and states what t
     CHECK(lines[0].day == "2020-10-31");
     CHECK(lines[0].party == "lab");
     CHECK(m.lines("lab-all", 1, 1000, "2020-10").empty());
-    CHECK(m.accounts->lines("2020-10", "nobody", 0, 10).error().code == Errc::not_found);
+    CHECK(m.read_lines("2020-10", "nobody", 0, [](const ports::AccountLine&) { return success(); }).error().code == Errc::not_found);
     CHECK(m.of("2020-10", "", "ads").size() == 1);
     // The catalog may change as it likes.
     m.configuration.contracts[0].prices = flat_prices("EUR", "9", "9");
     m.snapshot = app::build_snapshot(m.configuration, "eu", std::make_shared<policy::ConsentIndex>(), policy::builtin_vocabulary());
     CHECK(m.of("2020-10")[1].total.text(2) == "1.23");
     CHECK(m.of("2020-11")[0].total != later_draft[0].total);
+}
+
+TEST_CASE("periods: usage reports of a closed month are sums of its statements, whatever came or changed since") {
+    Closing m;
+    m.usage();
+    m.over();
+    const auto report = [&](const char* group, const char* party = "") {
+        const app::UsageReports reports(m.ledger, m.clock, "eu", m.billing, m.accounts);
+        auto made = reports.report(*m.snapshot, "2020-10", group, party);
+        REQUIRE_MESSAGE(made.ok(), (made.ok() ? "" : made.error().detail));
+        return *std::move(made);
+    };
+    const auto open = report("product,day");
+    CHECK_FALSE(open.closed);
+    CHECK(open.statements.empty());
+    m.close("2020-10");
+    m.configuration.contracts[0].prices = flat_prices("EUR", "9", "9");
+    m.snapshot = app::build_snapshot(m.configuration, "eu", std::make_shared<policy::ConsentIndex>(), policy::builtin_vocabulary());
+    m.claim("n2");
+    m.deliver(1, 1, 2, 0, "2020-10-31T23:00:00Z", "n2");  // late: of an open month
+    const auto closed = report("product,day");
+    CHECK(closed.closed);
+    REQUIRE(closed.lines.size() == open.lines.size());
+    for (std::size_t i = 0; i < closed.lines.size(); ++i) {
+        CHECK(closed.lines[i].contract == open.lines[i].contract);
+        CHECK(closed.lines[i].day == open.lines[i].day);
+        CHECK(closed.lines[i].events == open.lines[i].events);
+        CHECK(closed.lines[i].amount == open.lines[i].amount);
+        CHECK(closed.lines[i].currency == open.lines[i].currency);
+    }
+    const auto accounts = m.of("2020-10");
+    REQUIRE(closed.statements.size() == 2);
+    REQUIRE(closed.books.size() == 2);
+    for (std::size_t i = 0; i < 2; ++i) {
+        CHECK(closed.statements[i].contract == accounts[i].contract);
+        CHECK(closed.statements[i].number == accounts[i].statement);
+        CHECK(closed.statements[i].hash == accounts[i].hash);
+        CHECK(closed.books[i].delivered == accounts[i].books.delivered);
+        CHECK(closed.books[i].balanced());
+    }
+    const auto text = app::to_json(closed);
+    CHECK(text["closed"] == true);
+    CHECK(text["statements"][1] ==
+          json{{"contract", "lab-all"}, {"number", 2}, {"hash", accounts[1].hash}, {"closedAt", format_rfc3339(accounts[1].closed_at)}});
+    CHECK(app::to_csv(report("", "lab")) ==
+          "period,contract,kind,events,bytes,minutes,currency,amount,statement,hash\r\n2020-10,lab-all,usage,2469,0,1,EUR,1.23,2," +
+              accounts[1].hash + "\r\n");
+    CHECK(report("", "nobody").statements.empty());
+    CHECK(report("", "nobody").closed);
 }
 
 TEST_CASE("periods: what comes late is booked into the open month with its own day, and the closed one does not move") {
@@ -258,13 +308,23 @@ TEST_CASE("periods: the database refuses to change what is closed, whoever asks"
         "(1, 1, 0, 9, '[0,1)', 1, 1, '2020-10-05', 'eu', 'n1', 9, 1, '2020-10-01')");
     CHECK(m.database.value("SELECT period FROM usage_billed WHERE stream_epoch = 9") == "2020-11-01");
     CHECK(verify(m.bundle()).ok());
+    refused("UPDATE billing_cuts SET cut_at = 1");
+    refused("DELETE FROM billing_terms");
+    refused("TRUNCATE billing_suspense");
+    refused("INSERT INTO billing_terms VALUES ('2020-10-01', 2, '')");
+    refused("INSERT INTO billing_suspense VALUES ('2020-10-01', 7, 7, 7)");
+    refused("INSERT INTO billing_periods VALUES ('2020-11-01', 1, 'x', 3, 0)");  // it is not cut
+    refused("INSERT INTO billing_cuts VALUES ('2020-12-01', 1, 'x')");
+    refused("INSERT INTO billing_cuts VALUES ('2020-10-01', 1, 'x')");
+    refused("INSERT INTO billing_cuts VALUES ('2020-11-01', 1, 'x'); INSERT INTO billing_cuts VALUES ('2020-12-01', 1, 'x')");
+    refused("INSERT INTO billing_cuts VALUES ('2020-11-01', 1, 'x'); INSERT INTO billing_periods VALUES ('2020-11-01', 1, 'x', 3, 1)");
     // Neither a note of a closed month, nor a statement more of it, nor a table of the session that stands in for what the triggers read.
     const std::string hash = m.database.value("SELECT hash FROM statements ORDER BY number DESC LIMIT 1");
     refused("INSERT INTO statements VALUES (3, 'credit-note', '2020-10-01', 'x', 'x', '{}', 'h', '" + hash + "', 'r')");
     refused("INSERT INTO statements VALUES (3, 'statement', '2020-10-01', 'x', 'x', '{}', 'h', '" + hash + "')");
     pqxx::connection serving(m.database.serving_dsn());
     pqxx::work t(serving);
-    t.exec("CREATE TEMP TABLE billing_periods (LIKE public.billing_periods)");
+    for (const char* table : {"billing_periods", "billing_cuts"}) t.exec(std::string("CREATE TEMP TABLE ") + table + " (LIKE public." + table + ")");
     t.exec(
         "INSERT INTO usage_billed (contract, product, partition, stream_epoch, range, events, bytes, day, region, node, boot, sequence) VALUES "
         "(1, 1, 0, 10, '[0,1)', 1, 1, '2020-10-05', 'eu', 'n1', 9, 2)");
@@ -297,40 +357,140 @@ TEST_CASE("periods: of two who close at once one does, and usage that is flushed
     flusher.join();
     CHECK(results[0].ok() != results[1].ok());
     for (const auto& r : results)
-        if (!r.ok()) CHECK(r.error().code == Errc::period_closed);
+        if (!r.ok()) CHECK((r.error().code == Errc::period_closed || r.error().code == Errc::conflict));  // or it was told, on a slow machine
     const auto october = m.of("2020-10", "ads-yen")[0].books.billed.events;
     const auto november = m.of("2020-11", "ads-yen");
     CHECK(october + (november.empty() ? 0 : november[0].books.billed.events) == flushed + 3);
     for (const char* number : {"1", "2"}) CHECK(m.periods().rerate(number)->body["identical"] == true);
 }
 
-TEST_CASE("periods: a statement that cannot be made closes nothing") {
+TEST_CASE("periods: a contract that cannot be rated is named, closes nothing, and does not touch the others") {
     Closing m;
     m.usage();
     m.over();
-    m.configuration.contracts[0].prices.clear();  // the second one made: ads-yen comes first
-    CHECK(m.refused("2020-10").code == Errc::internal);
-    CHECK(m.database.value("SELECT count(*) FROM statements") == "0");
-    CHECK(m.database.value("SELECT count(*) FROM billing_periods") == "0");
-    CHECK(m.database.value("SELECT count(*) FROM audit") == "0");
+    const auto named = [&](const char* contract) {
+        const auto error = m.refused("2020-10");
+        CHECK(error.code == Errc::period_open);
+        CHECK(error.detail.find(contract) != std::string::npos);
+        const auto gaps = json::parse(error.members)["gaps"];
+        REQUIRE(gaps.size() == 1);
+        CHECK(gaps[0]["contract"] == contract);
+        CHECK_FALSE(gaps[0]["reason"].get<std::string>().empty());
+        CHECK(m.database.value("SELECT count(*) FROM statements") == "0");
+        CHECK(m.database.value("SELECT count(*) FROM billing_periods") == "0");
+        CHECK(m.database.value("SELECT count(*) FROM audit") == "0");
+        CHECK(m.database.value("SELECT count(*) FROM billing_cuts") == "0");
+    };
+    const auto again = [&] {
+        m.snapshot = app::build_snapshot(m.configuration, "eu", std::make_shared<policy::ConsentIndex>(), policy::builtin_vocabulary());
+    };
+    // A price that is not read, and one that comes to too much.
+    m.configuration.contracts[0].prices.clear();
+    named("lab-all");
+    m.configuration.contracts[0].prices = flat_prices("EUR", "999999999999999999", "0");
+    named("lab-all");
+    again();
+    CHECK(m.accounts->accounts({"2020-10", "lab-all", ""}).error().code == Errc::internal);
+    CHECK(m.accounts->accounts({"2020-10", "", ""}).error().detail.find("lab-all") != std::string::npos);
+    CHECK(m.of("2020-10", "ads-yen").size() == 1);
+    CHECK(m.of("2020-10", "", "ads").size() == 1);
+    // Usage of a contract that the catalog does not hold.
     m.configuration = market_configuration();
+    m.configuration.contracts.erase(m.configuration.contracts.begin());
+    named("number 1");
+    again();
+    CHECK(m.of("2020-10", "ads-yen").size() == 1);
+    CHECK_FALSE(m.accounts->accounts({"2020-10", "", ""}).ok());
+    m.configuration = market_configuration();
+    again();
     m.close("2020-10");
+    // What came late of a closed month, in a currency that is no longer the contract's.
+    m.claim("n2");
+    m.deliver(1, 1, 2, 0, "2020-10-31T23:00:00Z", "n2");
+    m.ended("n2", 1);
+    m.configuration.contracts[0].prices = flat_prices("USD", "1", "1");
+    CHECK(json::parse(m.refused("2020-11").members)["gaps"][0]["contract"] == "lab-all");
+    m.configuration = market_configuration();
+    m.close("2020-11");
+}
+
+TEST_CASE("periods: a statement says who bills and what tax, whatever is configured later") {
+    Closing m;
+    m.usage();
+    m.over();
+    // October is closed by a version whose statements say nothing of it.
+    m.close("2020-10");
+    CHECK_FALSE(m.of("2020-10")[1].invoicing.has_value());
+    ports::InvoicingConfig config;
+    config.name = "Seller GmbH";
+    config.address = {"Musterweg 1", "10115 Berlin"};
+    config.country = "DE";
+    config.vat_id = "DE123456789";
+    config.payment_terms = "30 days net";
+    config.tax = {{"2020-10", "DE", "S", "16", ""}, {"2020-11", "DE", "S", "19", ""}};
+    m.configure_invoicing(config);
+    auto periods = m.periods();
+    const json wanted{{"reference", "cn-1"}, {"contract", "lab-all"}, {"chargePeriod", "2020-10"},
+                      {"reason", "outage"},  {"period", "2020-11"},   {"amount", "-0.50"}};
+    REQUIRE(periods.correct(kFinance, wanted).ok());
+    const ports::TaxTerms sixteen{"S", "16", ""}, nineteen{"S", "19", ""};
+    const std::vector<ports::TaxOf> taxes{{"2020-11", nineteen, 0}, {"2020-10", sixteen, 2}};
+    const auto draft = m.of("2020-11")[0];
+    REQUIRE(draft.invoicing);
+    CHECK(draft.invoicing->taxes == taxes);
+    m.close("2020-11");
+    const auto stated = m.of("2020-11")[0];
+    REQUIRE(stated.invoicing);
+    CHECK(*stated.invoicing == *draft.invoicing);
+    CHECK(stated.invoicing->issuer == static_cast<const ports::Issuer&>(config));
+    // Then it all changes.
+    config.name = "Successor AG";
+    config.tax = {{"2020-01", "DE", "S", "25", ""}};
+    m.configure_invoicing(config);
+    CHECK(*m.of("2020-11")[0].invoicing == *draft.invoicing);
+    for (const char* number : {"1", "2", "4"}) CHECK(m.periods().rerate(number)->body["identical"] == true);
+    CHECK(m.bundle().find("Successor") == std::string::npos);
+    // Old and new are checked as ever.
+    const auto verified = verify(m.bundle());
+    REQUIRE(verified.ok());
+    CHECK(verified->statements == 3);
+    auto forged = m.bundle();
+    forged.replace(forged.find("\"rate\":\"19\""), 11, "\"rate\":\"16\"");
+    CHECK_FALSE(verify(forged).ok());
+
+    // A note of November's carries November's class, and December's account the class of what it corrects.
+    const json later{{"reference", "cn-2"}, {"contract", "lab-all"}, {"chargePeriod", "2020-11"}, {"reason", "outage"}, {"amount", "-0.10"}};
+    const auto note = m.periods().correct(kFinance, later);
+    REQUIRE_MESSAGE(note.ok(), (note.ok() ? "" : note.error().detail));
+    CHECK(note->body["issuer"]["name"] == "Seller GmbH");
+    CHECK(note->body["tax"] == json::array({{{"chargePeriod", "2020-11"}, {"category", "S"}, {"rate", "19"}, {"reason", ""}, {"corrects", 4}}}));
+    const auto december = m.of("2020-12");
+    REQUIRE(december.size() == 1);
+    CHECK(december[0].invoicing->taxes == std::vector<ports::TaxOf>{{"2020-12", ports::TaxTerms{"S", "25", ""}, 0}, {"2020-11", nineteen, 4}});
+    // A buyer abroad of whom nothing is said has no class.
+    m.deliver(2, 1, 3, 7, "2020-12-02T00:00:00Z");
+    CHECK_FALSE(m.of("2020-12", "ads-yen")[0].invoicing->taxes[0].terms.has_value());
 }
 
 TEST_CASE("periods: suspense is stated, and holds nothing up") {
     Closing m;
     m.deliver(1, 1, 100, 1000, "2020-10-10T00:00:00Z");
     Script script(1);
-    m.flush(script.intent(1000, 1100, {{1}, {1}, {0}, {1}}).take(), "n3");
+    m.flush(script.add(UsageKind::intent, 1000, 1100, {{1}, {1}, {0}, {1}}, moment("2020-10-31T12:00:00Z")).take(), "n3");
     m.claim("n3", 2);
     m.ended("n3", 2);
     m.over();
     m.close("2020-10");
     CHECK(m.of("2020-10")[0].books.suspense_offsets == 100);
-    // Settled later, it is billed on the day it is settled; the statement stays what it was.
-    m.deliver(1, 1, 1000, 1, "2020-11-10T00:00:00Z");
+    // Settled later, it is billed on its day, in the month that is open; the statement stays what it was.
+    m.flush(Script(3).add(UsageKind::delivered, 1000, 1001, {{1}, {1}, {0}, {1}}, moment("2020-10-31T12:00:00Z")).take(), "n3");
     CHECK(m.of("2020-10")[0].books.suspense_offsets == 100);
-    CHECK(m.of("2020-11")[0].books.suspense_offsets == 0);
+    std::uint64_t billed = 0;
+    for (const auto& account : m.of("2020-11")) {
+        CHECK(account.books.suspense_offsets == 0);
+        billed += account.books.billed.events;
+    }
+    CHECK(billed == 1);
     CHECK(m.periods().rerate("1")->body["identical"] == true);
 }
 
