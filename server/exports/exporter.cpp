@@ -118,7 +118,8 @@ Status Exporter::to_file(const Wanted& wanted, const std::string& path, const st
         std::uint64_t synced = place ? place->lines : 0;
         auto done = run(
             *parts_.accounts, wanted, *layout, [&](std::string_view bytes) { return file.write(bytes) ? success() : Status(disk("written")); },
-            [&](const Progress& progress, const Place* now) -> Status {
+            [&](Progress progress, const Place* now) -> Status {
+                progress.restarts = static_cast<std::uint64_t>(attempt - 1);
                 if (auto room = enough_room(); !room) return room;
                 // Making it durable at every page would cost more than writing it.
                 const bool durable = now != nullptr && now->lines >= synced + kLinesBetweenPlaces;
@@ -140,7 +141,11 @@ Status Exporter::workbook(const Wanted& wanted, const std::string& path, const P
         if (!book) return book.error();
         WorkbookLayout layout(**book, parts_.clock->utc_now());
         const auto done = run(
-            *parts_.accounts, wanted, layout, [](std::string_view) { return success(); }, passed);
+            *parts_.accounts, wanted, layout, [](std::string_view) { return success(); },
+            [&](Progress progress, const Place* place) {
+                progress.restarts = static_cast<std::uint64_t>(attempt - 1);
+                return passed(progress, place);
+            });
         if (done) return (*book)->close();
         if (!again(done, attempt)) return done;
     }

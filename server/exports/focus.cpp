@@ -1,6 +1,5 @@
 // FOCUS 1.4: CostAndUsage, a row per line; InvoiceDetail, a row per invoice, product and kind of charge; BillingPeriod, one row. What is said where
 // is in docs/exports.md.
-#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -27,7 +26,7 @@ std::string header(FocusDataset dataset) {
     return out + "\r\n";
 }
 
-std::string issuer_name(const Issuer& issuer) { return issuer.name.empty() ? "Not configured" : issuer.name; }
+std::string issuer_name(const ports::Issuer& issuer) { return issuer.name.empty() ? "Not configured" : issuer.name; }
 
 bool measured(const ports::AccountLine& line) { return line.kind == LineKind::usage || (line.kind == LineKind::correction && line.events > 0); }
 
@@ -37,6 +36,13 @@ std::string_view frequency_of(LineKind kind) {
 }
 // What is charged for: the product, and the contract itself for what is of no product.
 std::string service_of(const ports::AccountLine& line) { return line.product.empty() ? "Contract " + line.contract : line.product; }
+
+// Exact: "1.5", "0.000001", "3".
+std::string megabytes(std::uint64_t bytes) {
+    std::string rest = std::to_string(1'000'000 + bytes % 1'000'000).substr(1);
+    rest.resize(rest.find_last_not_of('0') + 1);
+    return std::to_string(bytes / 1'000'000) + (rest.empty() ? "" : "." + rest);
+}
 
 std::string describe(const ports::AccountLine& line) {
     switch (line.kind) {
@@ -71,13 +77,13 @@ metering::Month charge_period_of(const ports::Account& account, const ports::Acc
 
 class CostAndUsage final : public Layout {
   public:
-    explicit CostAndUsage(Issuer issuer) : issuer_(std::move(issuer)), issuer_name_(issuer_name(issuer_)) {}
+    explicit CostAndUsage(Issuer issuer) : issuer_(std::move(issuer)) {}
     Status begin(const std::vector<ports::Account>&, std::string& out) override {
         out += header(FocusDataset::cost_and_usage);
         return success();
     }
     Status line(const ports::Account& a, const ports::AccountLine& l, std::string& out) override {
-        const std::string amount = l.amount.text(a.exponent);
+        const std::string amount = l.amount.text(a.exponent), seller = issuer_name(issuer_of(a, issuer_));
         const auto charged = charge_period_of(a, l);
         CsvRow row(out);
         row.raw(amount).text(a.party).text(a.party_title).raw(l.currency).raw(date_time(a.to)).raw(date_time(a.from)).raw(category_of(l));
@@ -85,16 +91,9 @@ class CostAndUsage final : public Layout {
         row.raw(date_time(charged.to)).raw(date_time(charged.from));
         quantity(row, l);                     // ConsumedQuantity, ConsumedUnit
         row.raw(amount).raw(amount).empty();  // ContractedCost, EffectiveCost, HostProviderName
-        row.text(a.closed ? invoice_detail_id(a, issuer_, l) : "").text(a.closed ? invoice_number(a, issuer_) : "").text(issuer_name_).raw(amount);
-        quantity(row, l);  // PricingQuantity, PricingUnit
-        row.text(l.region)
-            .text(l.region)
-            .raw("Integration")
-            .text(service_of(l))
-            .text(issuer_name_)
-            .raw("Messaging")
-            .text(a.contract)
-            .text(a.contract);
+        row.text(a.closed ? invoice_detail_id(a, issuer_, l) : "").text(a.closed ? invoice_number(a, issuer_) : "").text(seller).raw(amount);
+        pricing(row, a, l);  // PricingQuantity, PricingUnit
+        row.text(l.region).text(l.region).raw("Integration").text(service_of(l)).text(seller).raw("Messaging").text(a.contract).text(a.contract);
         row.number(l.no)
             .raw(ports::line_kind_name(l.kind))
             .text(l.view)
@@ -117,8 +116,18 @@ class CostAndUsage final : public Layout {
         else
             row.empty().empty();
     }
+    // A correction was priced as the month it corrects, by whatever was counted then.
+    static void pricing(CsvRow& row, const ports::Account& a, const ports::AccountLine& l) {
+        if (l.kind != LineKind::usage)
+            row.empty().empty();
+        else if (a.priced == metering::Metric::megabytes)
+            row.raw(megabytes(l.bytes)).raw("MB");
+        else if (a.priced == metering::Metric::minutes)
+            row.number(l.minutes).raw("Minutes");
+        else
+            row.number(l.events).raw("Events");
+    }
     const Issuer issuer_;
-    const std::string issuer_name_;
 };
 
 class InvoiceDetail final : public Layout {
@@ -141,6 +150,7 @@ class InvoiceDetail final : public Layout {
     Status account_end(const ports::Account& a, std::string& out) override {
         const std::string number = a.closed ? invoice_number(a, issuer_) : "DRAFT-" + a.contract + "-" + a.period;
         const std::string made = date_time(a.closed ? a.closed_at : now_);
+        const auto& seller = issuer_of(a, issuer_);
         for (const auto& [key, detail] : rows_) {
             const auto& [kind, category, product] = key;
             const std::string grain = "{\"SubAccountId\":" + json_text(a.contract) + ",\"ServiceName\":" + json_text(detail.service) +
@@ -148,8 +158,8 @@ class InvoiceDetail final : public Layout {
             CsvRow row(out);
             row.raw(detail.amount.text(a.exponent)).text(a.party).raw(a.currency).raw(date_time(a.to)).raw(date_time(a.from)).raw(category);
             row.raw(made).text(detail.description).raw(grain).text(a.closed ? detail.id : number + detail.id.substr(detail.id.find('/'))).raw(made);
-            row.text(number).raw(a.closed ? made : "").raw(a.closed ? "Issued" : "Open").text(issuer_name(issuer_)).empty();
-            row.text(issuer_.payment_terms.empty() ? "Not stated" : issuer_.payment_terms)
+            row.text(number).raw(a.closed ? made : "").raw(a.closed ? "Issued" : "Open").text(issuer_name(seller)).empty();
+            row.text(seller.payment_terms.empty() ? "Not stated" : seller.payment_terms)
                 .text(number)
                 .text(a.contract)
                 .raw(ports::line_kind_name(kind))
@@ -178,17 +188,15 @@ class BillingPeriod final : public Layout {
   public:
     BillingPeriod(Issuer issuer, std::string period, UtcMillis now) : issuer_(std::move(issuer)), period_(std::move(period)), now_(now) {}
     bool wants_lines() const override { return false; }
+    void period_closed(std::optional<UtcMillis> at) override { closed_at_ = at; }
     Status begin(const std::vector<ports::Account>& accounts, std::string& out) override {
         out += header(FocusDataset::billing_period);
         const auto month = metering::parse_month(period_);
         if (!month) return Error{Errc::invalid_parameter, "expected YYYY-MM", "query:period"};
-        const bool closed = !accounts.empty() && std::all_of(accounts.begin(), accounts.end(), [](const auto& a) { return a.closed; });
-        UtcMillis updated = closed ? UtcMillis{} : now_;
-        if (closed)
-            for (const auto& account : accounts) updated = std::max(updated, account.closed_at);
         CsvRow row(out);
-        row.raw(date_time(month->from)).raw(date_time(month->to)).raw(date_time(updated)).raw(date_time(month->from)).raw(closed ? "Closed" : "Open");
-        row.text(issuer_name(issuer_)).end();
+        row.raw(date_time(month->from)).raw(date_time(month->to)).raw(date_time(closed_at_.value_or(now_))).raw(date_time(month->from));
+        row.raw(closed_at_ ? "Closed" : "Open");
+        row.text(issuer_name(accounts.empty() ? issuer_ : issuer_of(accounts.front(), issuer_))).end();
         return success();
     }
     Status line(const ports::Account&, const ports::AccountLine&, std::string&) override { return success(); }
@@ -198,6 +206,7 @@ class BillingPeriod final : public Layout {
     const Issuer issuer_;
     const std::string period_;
     const UtcMillis now_;
+    std::optional<UtcMillis> closed_at_;
 };
 
 }  // namespace

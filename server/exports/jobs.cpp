@@ -51,14 +51,16 @@ json kept(const Job& job, const std::optional<Place>& place) {
              {"state", name_of(job.state)},
              {"linesDone", job.progress.lines},
              {"linesTotal", job.progress.lines_total},
+             {"restarts", job.progress.restarts},
              {"created", job.created.value},
              {"finished", job.finished.value},
              {"bytes", job.bytes},
              {"error", job.error},
              {"detail", job.detail}};
     if (place)
-        out["place"] = {{"contract", place->contract}, {"after", place->after}, {"ended", place->ended}, {"sum", place->sum},
-                        {"lines", place->lines},       {"bytes", place->bytes}, {"state", place->state}, {"accounts", place->accounts}};
+        out["place"] = {{"contract", place->contract}, {"after", place->after},       {"ended", place->ended},
+                        {"sum", place->sum},           {"lines", place->lines},       {"bytes", place->bytes},
+                        {"state", place->state},       {"accounts", place->accounts}, {"draft", place->draft}};
     return out;
 }
 
@@ -93,6 +95,7 @@ std::string to_json(const Job& job) {
              {"client", job.client},
              {"state", name_of(job.state)},
              {"lines", {{"done", job.progress.lines}, {"total", job.progress.lines_total}}},
+             {"restarts", job.progress.restarts},
              {"createdAt", format_rfc3339(job.created)}};
     if (!job.wanted.accounts.contract.empty()) out["contract"] = job.wanted.accounts.contract;
     if (job.finished.value != 0) out["finishedAt"] = format_rfc3339(job.finished);
@@ -146,7 +149,7 @@ Status Jobs::load() {
                           *std::move(wanted),
                           said.at("client"),
                           *state,
-                          {said.at("linesDone"), said.at("linesTotal")},
+                          {said.at("linesDone"), said.at("linesTotal"), said.at("restarts")},
                           {said.at("created").get<std::int64_t>()},
                           {said.at("finished").get<std::int64_t>()},
                           said.at("bytes"),
@@ -154,8 +157,8 @@ Status Jobs::load() {
                           said.at("detail")};
             if (said.contains("place")) {
                 const auto& p = said["place"];
-                entry->place =
-                    Place{p.at("contract"), p.at("after"), p.at("ended"), p.at("sum"), p.at("lines"), p.at("bytes"), p.at("state"), p.at("accounts")};
+                entry->place = Place{p.at("contract"), p.at("after"), p.at("ended"),    p.at("sum"),  p.at("lines"),
+                                     p.at("bytes"),    p.at("state"), p.at("accounts"), p.at("draft")};
             }
         } catch (const std::exception&) {
             log::warn("exports.unreadable", {{"file", file.path().filename().string()}});
@@ -283,11 +286,17 @@ void Jobs::make(const std::shared_ptr<Entry>& entry) {
     const std::string id = entry->job.id;
     for (int attempt = 1;; ++attempt) {
         const auto place = entry->place;  // only this thread changes it
+        const auto restarts = entry->job.progress.restarts;
         auto done = parts_.exporter->to_file(entry->job.wanted, path(id, ".part"), place, [&](const Progress& progress, const Place* now) -> Status {
             const std::lock_guard lock(mutex_);
             if (stopping_ || entry->removed) return Error{Errc::draining, "ended", {}};
-            entry->job.progress = progress;
-            if (now == nullptr) return success();
+            const bool anew = restarts + progress.restarts != entry->job.progress.restarts;
+            entry->job.progress = {progress.lines, progress.lines_total, restarts + progress.restarts};
+            if (anew) {
+                entry->place.reset();  // of what is no more
+                log::info("exports.anew", {{"export", id}, {"restarts", entry->job.progress.restarts}});
+            }
+            if (now == nullptr) return anew ? save(*entry) : success();
             entry->place = *now;
             attempt = 1;
             return save(*entry);

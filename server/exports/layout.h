@@ -12,19 +12,12 @@
 
 #include "base/result.h"
 #include "server/ports/accounts.h"
+#include "server/ports/invoicing.h"
 
 namespace licet::exports {
 
-// Who bills, as configured; what is empty is stated as missing, never made up.
-struct Issuer {
-    std::string name;
-    std::vector<std::string> address;
-    std::string country, vat_id, registration, payment_terms;
-    // What is charged to buyers of a country for usage from a month on, until there are later terms: UNCL 5305 code, percent, why it is not charged.
-    struct Tax {
-        std::string from, country, category, rate, reason;
-    };
-    std::vector<Tax> tax;
+// Who bills, as configured now. What an account says of it itself goes before.
+struct Issuer : ports::InvoicingConfig {
     std::string region;  // of the node: statements are numbered within it
 };
 
@@ -51,6 +44,8 @@ class Layout {
     virtual ~Layout() = default;
     // False: it is made of the accounts alone.
     [[nodiscard]] virtual bool wants_lines() const { return true; }
+    // Before begin() or restore(): when the period was closed; nullopt: it is open.
+    virtual void period_closed(std::optional<UtcMillis>) {}
     // All accounts, before any line. Errors of each call end the export.
     [[nodiscard]] virtual Status begin(const std::vector<ports::Account>& accounts, std::string& out) = 0;
     [[nodiscard]] virtual Status line(const ports::Account& account, const ports::AccountLine& line, std::string& out) = 0;
@@ -74,9 +69,11 @@ struct Place {
     std::uint64_t lines = 0, bytes = 0;
     std::string state;     // of the layout
     std::string accounts;  // which they were, and their statements
+    std::string draft;     // of the account at hand, while it is open: what it came to when it was read
 };
 struct Progress {
     std::uint64_t lines = 0, lines_total = 0;
+    std::uint64_t restarts = 0;  // so often it was begun anew, for what it was of had moved
 };
 using Sink = std::function<Status(std::string_view bytes)>;
 // After each page; `place` is null where the export could not be taken up. An error ends the export with it.
@@ -84,8 +81,9 @@ using Passed = std::function<Status(const Progress& progress, const Place* place
 
 // Reads the accounts and writes the whole. `from`: where an earlier run stood; nullopt: from the beginning. The lines of a closed account must come
 // to its total, else the error is corrupt; a draft is what its lines were when they were read. `passed` is asked once before any line is read. Other
-// errors: of the accounts, the sink and `passed`; precondition_failed when the period was closed meanwhile, or since `from`: it is to be begun anew;
-// not_found when a contract was named that has no account; invalid_parameter when more than limits::export_groups_max groups would be held.
+// errors: of the accounts, the sink and `passed`; precondition_failed when the period was closed meanwhile, or since `from`, or when `from` is within
+// a draft that has moved since: it is to be begun anew; not_found when a contract was named that has no account; invalid_parameter when more than
+// limits::export_groups_max groups would be held.
 [[nodiscard]] Status run(ports::Accounts& accounts, const Wanted& wanted, Layout& layout, const Sink& sink, const Passed& passed,
                          const std::optional<Place>& from = std::nullopt);
 

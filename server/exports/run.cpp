@@ -6,19 +6,44 @@
 namespace licet::exports {
 namespace {
 
-Error moved() { return {Errc::precondition_failed, "the period was closed while it was exported", {}}; }
+Error moved() { return {Errc::precondition_failed, "what is exported was closed, or moved, while it was exported", {}}; }
 
-// Of which accounts, and of which statements of them: FNV-1a, to notice a change, not to withstand anyone.
-std::string names_of(const std::vector<ports::Account>& accounts) {
-    std::uint64_t digest = 14'695'981'039'346'656'037u;
-    const auto take = [&](std::string_view text) {
-        for (const char c : text) digest = (digest ^ static_cast<unsigned char>(c)) * 1'099'511'628'211u;
-    };
-    for (const auto& account : accounts) {
-        take(account.contract);
-        take(account.closed ? " closed " + account.hash + ";" : " open;");
+// FNV-1a: to notice a change, not to withstand anyone.
+class Digest {
+  public:
+    void take(std::string_view text) {
+        for (const char c : text) value_ = (value_ ^ static_cast<unsigned char>(c)) * 1'099'511'628'211u;
     }
-    return std::to_string(digest);
+    void take(std::uint64_t number) { take(std::to_string(number) + ";"); }
+    [[nodiscard]] std::string text() const { return std::to_string(value_); }
+
+  private:
+    std::uint64_t value_ = 14'695'981'039'346'656'037u;
+};
+
+// Of which accounts, and of which statements of them.
+std::string names_of(const std::vector<ports::Account>& accounts, const std::optional<UtcMillis>& closed_at) {
+    Digest digest;
+    digest.take(closed_at ? "closed;" : "open;");
+    for (const auto& account : accounts) {
+        digest.take(account.contract);
+        digest.take(account.closed ? " closed " + account.hash + ";" : " open;");
+    }
+    return digest.text();
+}
+
+// What an open account came to: while this is the same, so are its lines, in the same order.
+std::string draft_of(const ports::Account& account) {
+    if (account.closed) return {};
+    Digest digest;
+    digest.take(account.total.text(account.exponent) + " " + account.currency + ";");
+    const auto& b = account.books;
+    for (const auto& count : {b.delivered, b.billed, b.unbilled, b.replayed}) {
+        digest.take(count.events);
+        digest.take(count.bytes);
+    }
+    digest.take(account.lines);
+    return digest.text();
 }
 
 // One run over the accounts.
@@ -28,9 +53,16 @@ class Run {
         : accounts_(accounts), wanted_(wanted), layout_(layout), sink_(sink), passed_(passed) {}
 
     Status all(const std::optional<Place>& from) {
-        auto read = accounts_.accounts(wanted_.accounts);
-        if (!read) return read.error();
-        list_ = *std::move(read);
+        // Asked first: what is closed behind this is noticed at the end.
+        auto closed = accounts_.closed_at(wanted_.accounts.period);
+        if (!closed) return closed.error();
+        closed_at_ = *closed;
+        return accounts_.read(wanted_.accounts, [&](ports::AccountsReading& reading) { return all(reading, from); });
+    }
+
+  private:
+    Status all(ports::AccountsReading& reading, const std::optional<Place>& from) {
+        list_ = reading.accounts();
         if (list_.empty() && !wanted_.accounts.contract.empty())
             return Error{Errc::not_found, "the contract has no account in this period", "query:contract"};
         std::sort(list_.begin(), list_.end(), [](const auto& a, const auto& b) { return a.contract < b.contract; });
@@ -38,9 +70,10 @@ class Run {
             for (const auto& account : list_) progress_.lines_total += account.lines;
         progress_.lines = from ? from->lines : 0;
         if (auto may = passed_(progress_, nullptr); !may) return may;
-        place_.accounts = names_of(list_);
+        place_.accounts = names_of(list_, closed_at_);
+        layout_.period_closed(closed_at_);
         if (from) {
-            if (from->accounts != place_.accounts) return moved();
+            if (from->accounts != place_.accounts || !still_at_hand(*from)) return moved();
             if (!layout_.restore(list_, from->state)) return Error{Errc::corrupt, "the export cannot be taken up where it stood", {}};
             place_ = *from;
         } else {
@@ -50,59 +83,57 @@ class Run {
         for (const auto& account : list_) {
             if (!layout_.wants_lines()) break;
             if (from && (account.contract < from->contract || (account.contract == from->contract && from->ended))) continue;
-            if (auto done = one(account); !done) return done;
+            if (auto done = one(reading, account); !done) return done;
         }
         if (auto same = still_the_same(); !same) return same;
         if (auto done = layout_.end(buffer_); !done) return done;
         return flush();
     }
 
-  private:
     // A period that was closed meanwhile: half a draft and half a statement is neither.
     Status still_the_same() const {
-        if (std::all_of(list_.begin(), list_.end(), [](const auto& a) { return a.closed; })) return success();
-        const auto now = accounts_.accounts(wanted_.accounts);
+        if (closed_at_) return success();  // for good
+        const auto now = accounts_.closed_at(wanted_.accounts.period);
         if (!now) return now.error();
-        for (const auto& account : *now) {
-            const auto before =
-                std::lower_bound(list_.begin(), list_.end(), account.contract, [](const auto& a, const auto& name) { return a.contract < name; });
-            if (before != list_.end() && before->contract == account.contract && before->closed != account.closed) return moved();
-        }
-        return success();
+        return *now ? Status(moved()) : success();
     }
 
-    Status one(const ports::Account& account) {
+    // Lines of a draft that moved have other numbers: half of them would be missed, or written twice.
+    [[nodiscard]] bool still_at_hand(const Place& from) const {
+        if (from.ended || from.contract.empty()) return true;
+        const auto at = std::find_if(list_.begin(), list_.end(), [&](const auto& a) { return a.contract == from.contract; });
+        return at != list_.end() && draft_of(*at) == from.draft;
+    }
+
+    Status one(ports::AccountsReading& reading, const ports::Account& account) {
         if (place_.contract != account.contract || place_.ended) {
             place_.contract = account.contract;
             place_.after = 0;
             place_.ended = false;
+            place_.draft = draft_of(account);
             sum_ = {};
         } else {
             const auto sum = metering::Decimal::parse(place_.sum);
             if (!sum) return Error{Errc::corrupt, "the export cannot be taken up where it stood", {}};
             sum_ = *sum;
         }
-        for (;;) {
-            auto page = accounts_.lines(wanted_.accounts.period, account.contract, place_.after, limits::export_page_lines);
-            if (!page) return page.error();
-            for (const auto& line : *page) {
-                if (line.no <= place_.after) return Error{Errc::corrupt, "the lines of contract " + account.contract + " are out of order", {}};
-                place_.after = line.no;
-                sum_ += line.amount;
-                if (auto done = layout_.line(account, line, buffer_); !done) return done;
-            }
-            place_.lines += page->size();
-            const bool last = page->size() < limits::export_page_lines;
-            if (last) {
-                // A closed account is what was signed, or it is not exported at all.
-                if (account.closed && !(sum_ == account.total))
-                    return Error{Errc::corrupt, "the lines of contract " + account.contract + " do not come to the total of its statement", {}};
-                if (auto done = layout_.account_end(account, buffer_); !done) return done;
-                place_.ended = true;
-            }
-            if (auto done = passed(); !done) return done;
-            if (last) return success();
-        }
+        std::uint64_t in_page = 0;
+        const auto read = reading.lines(account.contract, place_.after, [&](const ports::AccountLine& line) -> Status {
+            if (line.no <= place_.after) return Error{Errc::corrupt, "the lines of contract " + account.contract + " are out of order", {}};
+            place_.after = line.no;
+            sum_ += line.amount;
+            ++place_.lines;
+            if (auto done = layout_.line(account, line, buffer_); !done) return done;
+            if (++in_page % limits::export_page_lines != 0) return success();
+            return passed();
+        });
+        if (!read) return read;
+        // A closed account is what was signed, or it is not exported at all.
+        if (account.closed && !(sum_ == account.total))
+            return Error{Errc::corrupt, "the lines of contract " + account.contract + " do not come to the total of its statement", {}};
+        if (auto done = layout_.account_end(account, buffer_); !done) return done;
+        place_.ended = true;
+        return passed();
     }
 
     Status flush() {
@@ -132,6 +163,7 @@ class Run {
     const Sink& sink_;
     const Passed& passed_;
     std::vector<ports::Account> list_;
+    std::optional<UtcMillis> closed_at_;
     std::string buffer_;
     metering::Decimal sum_;
     Place place_;

@@ -6,11 +6,35 @@ namespace licet::exports {
 
 using nlohmann::json;
 
+namespace {
+
+// How many bytes of its beginning are a character that HTML text cannot carry (controls, noncharacters); 0: none.
+std::size_t not_text(std::string_view rest) {
+    const auto at = [&](std::size_t i) { return i < rest.size() ? static_cast<unsigned char>(rest[i]) : 0u; };
+    const auto first = at(0);
+    if (first < 0x20) return first == '\n' || first == '\t' ? 0 : 1;
+    if (first == 0x7f) return 1;
+    if (first == 0xc2 && at(1) >= 0x80 && at(1) <= 0x9f) return 2;
+    if (first == 0xef && at(1) == 0xb7 && at(2) >= 0x90 && at(2) <= 0xaf) return 3;
+    if (first == 0xef && at(1) == 0xbf && at(2) >= 0xbe) return 3;
+    if (first >= 0xf0 && at(1) % 16 == 15 && at(2) == 0xbf && at(3) >= 0xbe) return 4;
+    return 0;
+}
+
+}  // namespace
+
 std::string json_text(std::string_view text) { return json(text).dump(-1, ' ', false, json::error_handler_t::replace); }
 
 std::string html_text(std::string_view text) {
     std::string out;
-    for (const char c : text) switch (c) {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (const auto dropped = not_text(text.substr(at)); dropped > 0) {
+            out += ' ';
+            at += dropped - 1;
+            continue;
+        }
+        const char c = text[at];
+        switch (c) {
             case '&':
                 out += "&amp;";
                 break;
@@ -24,11 +48,9 @@ std::string html_text(std::string_view text) {
                 out += "&quot;";
                 break;
             default:
-                if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
-                    out += ' ';
-                else
-                    out += c;
+                out += c;
         }
+    }
     return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "server/exports/text.h"
 
@@ -41,12 +42,9 @@ class Row {
     }
     Row& count(std::uint64_t value) { return keep(std::to_string(value), 0); }
     Row& amount(const metering::Decimal& value, int digits) { return keep(value.text(digits), digits); }
-    Row& formula(std::string text, std::string value, int digits) {
-        kept_[used_] = std::move(text);
-        kept_[used_ + 1] = std::move(value);
-        cells_.push_back(Cell::formula(kept_[used_], kept_[used_ + 1], digits));
-        used_ += 2;
-        return *this;
+    // The formula, where it comes to the value: where all it reckons with are numbers. Else the value.
+    Row& reckoned(bool exact, std::string text, std::string value, int digits) {
+        return exact && Cell::holds(value) ? formula(std::move(text), std::move(value), digits) : keep(std::move(value), digits);
     }
     Status to(ports::Workbook& book, std::size_t sheet) {
         auto done = book.row(sheet, cells_);
@@ -56,6 +54,13 @@ class Row {
     }
 
   private:
+    Row& formula(std::string text, std::string value, int digits) {
+        kept_[used_] = std::move(text);
+        kept_[used_ + 1] = std::move(value);
+        cells_.push_back(Cell::formula(kept_[used_], kept_[used_ + 1], digits));
+        used_ += 2;
+        return *this;
+    }
     Row& keep(std::string value, int digits) {
         kept_[used_] = std::move(value);
         cells_.push_back(Cell::number(kept_[used_], digits));
@@ -87,6 +92,10 @@ metering::Decimal difference(const metering::Decimal& a, const metering::Decimal
     auto out = metering::Decimal::parse(text.front() == '-' ? text.substr(1) : "-" + text).value_or(metering::Decimal{});
     out += a;
     return out;
+}
+
+bool all_held(std::initializer_list<std::uint64_t> counts) {
+    return std::all_of(counts.begin(), counts.end(), [](std::uint64_t count) { return Cell::holds(std::to_string(count)); });
 }
 
 std::string quoted(const std::string& sheet) { return "'" + sheet + "'"; }
@@ -169,6 +178,7 @@ Status WorkbookLayout::begin(const std::vector<ports::Account>& accounts, std::s
 Status WorkbookLayout::line(const ports::Account& account, const ports::AccountLine& line, std::string&) {
     at_.line(line);
     totals_.add(line.currency, account.exponent, line.amount);
+    exact_ = exact_ && Cell::holds(line.amount.text(account.exponent));
     if (line.kind == ports::LineKind::usage)
         if (auto added = days_.add(account, line); !added) return added;
     if (book_.rows(lines_[lines_at_]) == ports::Workbook::kRowsMax && ++lines_at_ == lines_.size())
@@ -189,7 +199,10 @@ Status WorkbookLayout::account_end(const ports::Account& account, std::string&) 
     const auto found =
         std::lower_bound(accounts_.begin(), accounts_.end(), account.contract, [](const auto& a, const auto& name) { return a.contract < name; });
     if (found == accounts_.end() || found->contract != account.contract) return Error{Errc::internal, "an account that was not there at first", {}};
-    done_.push_back({&*found, at_, first_, last_});
+    exact_ = exact_ && Cell::holds(account.total.text(account.exponent)) && Cell::holds(at_.sum.text(account.exponent));
+    if (!exact_) inexact_.insert(account.currency);
+    done_.push_back({&*found, at_, first_, last_, exact_});
+    exact_ = true;
     at_ = {};
     first_ = last_ = {};
     return success();
@@ -237,18 +250,19 @@ Status WorkbookLayout::summary() {
         const std::string at = std::to_string(book_.rows(summary_) + 1);
         row.text(a->contract).text(a->party).text(a->party_title).text(a->party_country).text(a->closed ? "closed" : "open").text(a->period);
         row.text(a->currency).count(a->lines).count(lines.billed.events).count(lines.billed.bytes).amount(a->total, a->exponent);
-        row.formula(sum_of_account(one), lines.sum.text(a->exponent), a->exponent)
-            .formula("=ROUND(K" + at + "-L" + at + "," + std::to_string(a->exponent) + ")", difference(a->total, lines.sum).text(a->exponent),
-                     a->exponent);
+        row.reckoned(one.exact, sum_of_account(one), lines.sum.text(a->exponent), a->exponent)
+            .reckoned(one.exact, "=ROUND(K" + at + "-L" + at + "," + std::to_string(a->exponent) + ")",
+                      difference(a->total, lines.sum).text(a->exponent), a->exponent);
         if (auto done = row.to(book_, summary_); !done) return done;
     }
     const std::string last = std::to_string(std::max(2u, book_.rows(summary_)));
     for (const auto& [currency, total] : totals_.all()) {
         const std::string value = total.amount.text(total.exponent);
         row.text("Total of lines, " + currency).text("").text("").text("").text("").text("").text(currency).text("").text("").text("");
-        row.formula("=ROUND(SUMIFS(L$2:L$" + last + ",G$2:G$" + last + ",\"" + currency + "\")," + std::to_string(total.exponent) + ")", value,
-                    total.exponent);
-        row.formula(sum_over_lines(currency, total.exponent), value, total.exponent);
+        const bool exact = !inexact_.contains(currency);
+        row.reckoned(exact, "=ROUND(SUMIFS(L$2:L$" + last + ",G$2:G$" + last + ",\"" + currency + "\")," + std::to_string(total.exponent) + ")",
+                     value, total.exponent);
+        row.reckoned(exact, sum_over_lines(currency, total.exponent), value, total.exponent);
         if (auto done = row.to(book_, summary_); !done) return done;
     }
     return Row().text("As of " + date_time(now_) + " (UTC)").to(book_, summary_);
@@ -257,7 +271,9 @@ Status WorkbookLayout::summary() {
 Status WorkbookLayout::by_day() {
     Row row;
     std::uint64_t events = 0, bytes = 0;
+    bool exact = true;
     for (const auto& [key, sum] : days_.all()) {
+        exact = exact && all_held({sum.events, sum.bytes});
         row.date(key[0])
             .text(key[1])
             .text(key[2])
@@ -272,8 +288,8 @@ Status WorkbookLayout::by_day() {
     }
     if (days_.all().empty()) return success();
     const std::string last = std::to_string(book_.rows(days_sheet_));
-    row.text("Total").text("").text("").text("").formula("=SUM(E2:E" + last + ")", std::to_string(events), 0);
-    return row.formula("=SUM(F2:F" + last + ")", std::to_string(bytes), 0).to(book_, days_sheet_);
+    row.text("Total").text("").text("").text("").reckoned(exact, "=SUM(E2:E" + last + ")", std::to_string(events), 0);
+    return row.reckoned(exact, "=SUM(F2:F" + last + ")", std::to_string(bytes), 0).to(book_, days_sheet_);
 }
 
 Status WorkbookLayout::reconciliation() {
@@ -282,16 +298,19 @@ Status WorkbookLayout::reconciliation() {
         const auto rest = static_cast<std::int64_t>(delivered - billed - unbilled);  // below zero when more was billed than delivered
         return std::to_string(rest);
     };
-    for (const auto& [a, lines, first, last] : done_) {
+    for (const auto& [a, lines, first, last, exact] : done_) {
         const auto& b = a->books;
         const std::string at = std::to_string(book_.rows(reconciliation_) + 1);
         row.text(a->contract).text(a->closed ? "closed" : "open").count(b.delivered.events).count(b.billed.events).count(b.unbilled.events);
-        row.formula("=C" + at + "-D" + at + "-E" + at, difference(b.delivered.events, b.billed.events, b.unbilled.events), 0)
+        row.reckoned(all_held({b.delivered.events, b.billed.events, b.unbilled.events}), "=C" + at + "-D" + at + "-E" + at,
+                     difference(b.delivered.events, b.billed.events, b.unbilled.events), 0)
             .count(b.suspense_offsets);
         row.count(b.delivered.bytes).count(b.billed.bytes).count(b.unbilled.bytes);
-        row.formula("=H" + at + "-I" + at + "-J" + at, difference(b.delivered.bytes, b.billed.bytes, b.unbilled.bytes), 0);
+        row.reckoned(all_held({b.delivered.bytes, b.billed.bytes, b.unbilled.bytes}), "=H" + at + "-I" + at + "-J" + at,
+                     difference(b.delivered.bytes, b.billed.bytes, b.unbilled.bytes), 0);
         row.count(lines.billed.events).count(lines.billed.bytes).count(b.replayed.events).count(b.replayed.bytes);
-        row.formula("=L" + at + "-D" + at + "-N" + at, difference(lines.billed.events, b.billed.events, b.replayed.events), 0);
+        row.reckoned(all_held({lines.billed.events, b.billed.events, b.replayed.events}), "=L" + at + "-D" + at + "-N" + at,
+                     difference(lines.billed.events, b.billed.events, b.replayed.events), 0);
         if (auto done = row.to(book_, reconciliation_); !done) return done;
     }
     return success();
@@ -299,7 +318,7 @@ Status WorkbookLayout::reconciliation() {
 
 Status WorkbookLayout::signatures() {
     Row row;
-    for (const auto& [a, lines, first, last] : done_) {
+    for (const auto& [a, lines, first, last, exact] : done_) {
         row.text(a->contract).text(a->closed ? "closed" : "open: not signed");
         if (a->closed)
             row.count(a->statement).text(date_time(a->closed_at)).text(a->root).text(a->previous).text(a->hash).text(a->key_id).text(a->signature);

@@ -2,6 +2,9 @@
 // the others, but its text goes into the workbook. Used by jobs and direct reports. One thread.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "server/exports/groups.h"
 #include "server/exports/layout.h"
 #include "server/exports/reconciled.h"
@@ -28,6 +31,7 @@ class WorkbookLayout final : public Layout {
         const ports::Account* account;
         Reconciled lines;
         At first, last;  // row 0: it has none
+        bool exact;      // its amounts are numbers, so that formulas come to its sum
     };
     [[nodiscard]] Status add_lines_sheet();
     [[nodiscard]] Status summary();
@@ -44,6 +48,8 @@ class WorkbookLayout final : public Layout {
     At first_, last_;  // of the account at hand
     GroupSums days_;
     Totals totals_;
+    std::set<std::string> inexact_;  // currencies of which an amount is a text: it has more digits than a number of a spreadsheet
+    bool exact_ = true;              // of the account at hand
     std::size_t summary_ = 0, days_sheet_ = 0, corrections_ = 0, reconciliation_ = 0, signature_ = 0;
     std::vector<std::size_t> lines_;  // sheets
     std::vector<std::string> lines_names_;

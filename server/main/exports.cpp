@@ -8,22 +8,27 @@
 
 namespace licet::commands {
 
+ports::InvoicingConfig invoicing_of(const config::Config& config) {
+    const auto& f = config.finance;
+    ports::InvoicingConfig out;
+    out.name = f.seller_name;
+    out.address = f.seller_address;
+    out.country = f.seller_country;
+    out.vat_id = f.seller_vat_id;
+    out.registration = f.seller_registration;
+    out.payment_terms = f.payment_terms;
+    for (const auto& tax : f.tax) out.tax.push_back({tax.from, tax.buyers, tax.category, tax.rate, tax.reason});
+    for (const auto& [party, id] : f.buyer_vat_ids) out.buyer_vat_ids.emplace(party, id);
+    return out;
+}
+
 Result<Exports> make_exports(const config::Config& config, std::shared_ptr<ports::Accounts> accounts, std::shared_ptr<const ports::Crypto> crypto,
                              std::shared_ptr<const Clock> clock) {
     const std::string directory = (std::filesystem::path(config.node.data_dir) / "exports").string();
     std::error_code error;
     std::filesystem::create_directories(directory, error);
     if (error) return Error{Errc::unavailable, "cannot create " + directory, {}};
-    const auto& f = config.finance;
-    exports::Issuer issuer;
-    issuer.name = f.seller_name;
-    issuer.address = f.seller_address;
-    issuer.country = f.seller_country;
-    issuer.vat_id = f.seller_vat_id;
-    issuer.registration = f.seller_registration;
-    issuer.payment_terms = f.payment_terms;
-    for (const auto& tax : f.tax) issuer.tax.push_back({tax.from, tax.country, tax.category, tax.rate, tax.reason});
-    issuer.region = config.node.region;
+    exports::Issuer issuer{invoicing_of(config), config.node.region};
     Exports out;
     out.exporter = std::make_shared<const exports::Exporter>(
         exports::Exporter::Parts{std::move(accounts), std::move(issuer), clock, xlsx::make_workbook, directory});

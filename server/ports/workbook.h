@@ -17,14 +17,21 @@ namespace licet::ports {
 
 // What a cell refers to must live until row() returns.
 struct Cell {
-    // text: never taken for a formula. number: decimal text, written as a number while its 15 significant digits hold it, else as text. formula: with
-    // the value it comes to, for programs that do not calculate.
+    // text: never taken for a formula. number: decimal text, written as a number while its 15 significant digits hold it, else as text, which a
+    // formula cannot reckon with. formula: with the value it comes to, for programs that do not calculate.
     enum class Kind : std::uint8_t { empty, text, number, date, formula };
     Kind kind = Kind::empty;
     std::string_view text;   // of a text, a number, a formula ("=SUM(A1:A2)"); a date as YYYY-MM-DD
     std::string_view value;  // of a formula: decimal text
     int digits = 0;          // shown after the point
 
+    static constexpr std::size_t kSignificantDigits = 15;
+    [[nodiscard]] static constexpr bool holds(std::string_view number) noexcept {
+        std::size_t digits = 0;
+        for (const char c : number)
+            if (c >= '0' && c <= '9' && (digits > 0 || c != '0')) ++digits;
+        return digits <= kSignificantDigits;
+    }
     [[nodiscard]] static Cell of(std::string_view text) { return {text.empty() ? Kind::empty : Kind::text, text, {}, 0}; }
     [[nodiscard]] static Cell number(std::string_view text, int digits = 0) { return {Kind::number, text, {}, digits}; }
     [[nodiscard]] static Cell date(std::string_view text) { return {text.empty() ? Kind::empty : Kind::date, text, {}, 0}; }

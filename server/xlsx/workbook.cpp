@@ -13,8 +13,7 @@ namespace {
 using ports::Cell;
 
 constexpr std::size_t kTextMaxBytes = 32'000;  // of 32,767 characters
-constexpr std::size_t kSignificantDigits = 15;
-constexpr std::size_t kDigitsMax = 4;  // after the point, of any currency
+constexpr std::size_t kDigitsMax = 4;          // after the point, of any currency
 
 Error full_disk() { return {Errc::unavailable, "the workbook cannot be written: no room, or the disk fails", {}}; }
 
@@ -50,13 +49,6 @@ void sanitise(std::string_view text, std::string& out) {
             out.append(text, at, size);
         at += size == 0 ? 1 : size;
     }
-}
-
-std::size_t significant_digits(std::string_view number) {
-    std::size_t count = 0;
-    for (const char c : number)
-        if (c >= '0' && c <= '9' && (count > 0 || c != '0')) ++count;
-    return count;
 }
 
 class Book final : public ports::Workbook {
@@ -146,8 +138,7 @@ class Book final : public ports::Workbook {
     }
 
     bool write_number(lxw_worksheet* sheet, lxw_row_t row, lxw_col_t column, const Cell& cell) {
-        if (significant_digits(cell.text) <= kSignificantDigits)
-            return worksheet_write_number(sheet, row, column, to_double(cell.text), format_of(cell.digits)) == LXW_NO_ERROR;
+        if (Cell::holds(cell.text)) return worksheet_write_number(sheet, row, column, to_double(cell.text), format_of(cell.digits)) == LXW_NO_ERROR;
         text_ = cell.text;
         return worksheet_write_string(sheet, row, column, text_.c_str(), nullptr) == LXW_NO_ERROR;
     }

@@ -156,8 +156,11 @@ TEST_CASE("a correction is charged in the open period and says which one it corr
             ++corrections;
             CHECK(row.at("ChargePeriodStart") == "2026-09-01T00:00:00Z");
             CHECK(row.at("ChargePeriodEnd") == "2026-10-01T00:00:00Z");
+            CHECK(row.at("PricingQuantity").empty());
+            CHECK(row.at("PricingUnit").empty());
         } else if (row.at("x_LineKind") == "usage") {
             CHECK(row.at("ChargeCategory") == "Usage");
+            CHECK(row.at("ConsumedUnit") == "Events");
             CHECK(row.at("PricingUnit") == "Events");
             CHECK(row.at("PricingQuantity") == row.at("ConsumedQuantity"));
             CHECK(row.at("ChargePeriodStart").substr(0, 8) == "2026-11-");
@@ -192,12 +195,38 @@ TEST_CASE("invoice details come to what cost and usage comes to, by the same ide
     CHECK(total == accounts.list()[1].total);
 }
 
-TEST_CASE("the period is closed when every account is") {
+TEST_CASE("what is priced is what the contract's prices count") {
+    FakeAccounts::Contract bytes, minutes;
+    bytes.priced = Metric::megabytes;
+    minutes.name = "zeta";
+    minutes.priced = Metric::minutes;
+    FakeAccounts accounts({bytes, minutes});
+    std::map<std::string, int> seen;
+    for (auto& row : rows(accounts, FocusDataset::cost_and_usage)) {
+        CHECK(row.at("ConsumedUnit") == "Events");
+        ++seen[row.at("PricingUnit")];
+        if (row.at("PricingUnit") == "Minutes") CHECK(row.at("PricingQuantity") == row.at("x_Minutes"));
+        if (row.at("PricingUnit") != "MB") continue;
+        auto back = Decimal{};
+        const auto megabytes = Decimal::parse(row.at("PricingQuantity"));
+        REQUIRE(megabytes);
+        for (int i = 0; i < 1000; ++i) back += *megabytes;
+        CHECK(back.text(3) == row.at("x_Bytes").insert(row.at("x_Bytes").size() - 3, "."));
+        CHECK(row.at("PricingQuantity").back() != '.');
+    }
+    CHECK(seen == std::map<std::string, int>{{"MB", 10}, {"Minutes", 10}});
+}
+
+TEST_CASE("the period is closed when it was closed, with accounts or without any") {
     FakeAccounts::Contract closed;
     closed.closed = true;
     FakeAccounts one({closed});
     auto both = two();
     FakeAccounts none({});
+    FakeAccounts empty({});
+    empty.closed = parse_rfc3339("2026-12-03T11:00:00Z");
+    CHECK(rows(empty, FocusDataset::billing_period)[0].at("BillingPeriodStatus") == "Closed");
+    CHECK(rows(empty, FocusDataset::billing_period)[0].at("BillingPeriodLastUpdated") == "2026-12-03T11:00:00Z");
     CHECK(rows(one, FocusDataset::billing_period)[0].at("BillingPeriodStatus") == "Closed");
     CHECK(rows(one, FocusDataset::billing_period)[0].at("BillingPeriodLastUpdated") == "2026-12-02T10:00:00Z");
     CHECK(rows(both, FocusDataset::billing_period)[0].at("BillingPeriodStatus") == "Open");

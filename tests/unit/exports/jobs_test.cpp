@@ -48,8 +48,7 @@ std::shared_ptr<FakeAccounts> accounts_of(std::uint64_t lines) {
 struct Bench {
     explicit Bench(std::shared_ptr<FakeAccounts> a, std::string directory) : accounts(std::move(a)) {
         parts.clock = std::make_shared<FixedClock>();
-        parts.exporter =
-            std::make_shared<Exporter>(Exporter::Parts{accounts, {{}, {}, {}, {}, {}, {}, {}, "eu"}, parts.clock, xlsx::make_workbook, directory});
+        parts.exporter = std::make_shared<Exporter>(Exporter::Parts{accounts, {{}, "eu"}, parts.clock, xlsx::make_workbook, directory});
         parts.new_id = [] {
             static std::atomic<int> next{1000};
             return "id" + std::to_string(next++);
@@ -187,8 +186,9 @@ TEST_CASE("what a crash left half written behind the last place is cut off") {
     REQUIRE(noted);
     auto said = nlohmann::json::parse(std::ifstream(place.path + "/" + id + ".json"));
     said["state"] = "running";
-    said["place"] = {{"contract", noted->contract}, {"after", noted->after}, {"ended", noted->ended}, {"sum", noted->sum},
-                     {"lines", noted->lines},       {"bytes", noted->bytes}, {"state", noted->state}, {"accounts", noted->accounts}};
+    said["place"] = {{"contract", noted->contract}, {"after", noted->after},       {"ended", noted->ended},
+                     {"sum", noted->sum},           {"lines", noted->lines},       {"bytes", noted->bytes},
+                     {"state", noted->state},       {"accounts", noted->accounts}, {"draft", noted->draft}};
     for (const auto& tail : {std::string("half a li"), std::string()}) {
         std::ofstream(place.path + "/" + id + ".json") << said.dump();
         std::ofstream(place.path + "/" + id + ".part", std::ios::binary) << whole.substr(0, noted->bytes + (tail.empty() ? 0 : 5'000)) << tail;
@@ -226,7 +226,12 @@ TEST_CASE("a period that is closed while it is exported is exported anew, as it 
         accounts->before_page = [&] {
             if (accounts->pages == page) accounts->list()[0].closed = true;
         };
-        REQUIRE(bench.parts.exporter->to_file(what, place.path + "/a", std::nullopt, quiet));
+        std::vector<std::uint64_t> restarts;
+        REQUIRE(bench.parts.exporter->to_file(what, place.path + "/a", std::nullopt, [&](const Progress& progress, const Place*) {
+            if (restarts.empty() || restarts.back() != progress.restarts) restarts.push_back(progress.restarts);
+            return success();
+        }));
+        CHECK(restarts == std::vector<std::uint64_t>{0, 1});
         accounts->before_page = nullptr;
         REQUIRE(bench.parts.exporter->to_file(what, place.path + "/b", std::nullopt, quiet));
         CHECK(content("a") == content("b"));
@@ -243,6 +248,65 @@ TEST_CASE("a period that is closed while it is exported is exported anew, as it 
     accounts->list()[0].closed = true;
     REQUIRE(bench.parts.exporter->to_file(what, place.path + "/a", noted, quiet));
     CHECK(content("a") == content("b"));
+}
+
+TEST_CASE("an export within a draft that has moved is begun anew, and the job says so") {
+    Place_ place;
+    FakeAccounts::Contract first, second;
+    first.lines = 150'000;
+    second.lines = 150'000;
+    second.name = "beta";
+    const auto accounts = std::make_shared<FakeAccounts>(std::vector{first, second});
+    Bench bench(accounts, place.path);
+    const auto resumed = [&](const Place& from) {
+        std::uint64_t restarts = 0;
+        REQUIRE(bench.parts.exporter->to_file(lines(), place.path + "/a", from, [&](const Progress& progress, const Place*) {
+            restarts = progress.restarts;
+            return success();
+        }));
+        return restarts;
+    };
+    std::vector<Place> places;
+    const auto make = [&] {
+        places.clear();
+        REQUIRE(bench.parts.exporter->to_file(lines(), place.path + "/a", std::nullopt, [&](const Progress&, const Place* p) {
+            if (p != nullptr) places.push_back(*p);
+            return success();
+        }));
+        REQUIRE(places.size() == 3);
+    };
+    make();
+    CHECK(places[0].contract == "acme");
+    CHECK(places[1].contract == "beta");
+    CHECK(resumed(places[0]) == 0);
+    make();
+    accounts->list()[1].books.billed.events += 1;
+    CHECK(resumed(places[0]) == 0);  // it is another one that moved, and was not begun
+    make();
+    accounts->list()[1].total += *metering::Decimal::parse("0.01");
+    CHECK(resumed(places[1]) == 1);
+
+    // A job keeps count of it over restarts.
+    std::string id;
+    accounts->list()[0].closed = accounts->list()[1].closed = false;
+    accounts->pages = 0;
+    accounts->before_page = [&] {
+        if (accounts->pages == 25) accounts->list()[0].closed = accounts->list()[1].closed = true;
+    };
+    accounts->list()[1].total += *metering::Decimal::parse("-0.01");
+    {
+        Bench jobs(accounts, place.path);
+        jobs.open();
+        id = jobs.jobs->start(lines(), "fiona")->id;
+        const auto done = jobs.ended(id);
+        CHECK(done.state == JobState::done);
+        CHECK(done.progress.restarts == 1);
+        CHECK(jobs.content(id).find(",open,") == std::string::npos);
+        accounts->before_page = nullptr;
+    }
+    Bench again(accounts, place.path);
+    again.open();
+    CHECK(nlohmann::json::parse(to_json(*again.jobs->get(id)))["restarts"] == 1);
 }
 
 TEST_CASE("a job waits for a ledger that cannot be read, and fails of what does not pass") {

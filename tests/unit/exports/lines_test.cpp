@@ -247,7 +247,7 @@ TEST_CASE("an export taken up at any place is the same, byte for byte") {
             sink += bytes;
             return success();
         };
-        REQUIRE(run(accounts, what, *make_layout(what, {{}, {}, {}, {}, {}, {}, {}, "eu"}, kNow), collect, [&](const Progress&, const Place* place) {
+        REQUIRE(run(accounts, what, *make_layout(what, {{}, "eu"}, kNow), collect, [&](const Progress&, const Place* place) {
             if (place != nullptr) places.push_back(*place);
             return success();
         }));
@@ -255,8 +255,7 @@ TEST_CASE("an export taken up at any place is the same, byte for byte") {
         for (const auto& place : places) {
             sink = whole->substr(0, place.bytes);
             REQUIRE(run(
-                accounts, what, *make_layout(what, {{}, {}, {}, {}, {}, {}, {}, "eu"}, kNow), collect,
-                [](const Progress&, const Place*) { return success(); }, place));
+                accounts, what, *make_layout(what, {{}, "eu"}, kNow), collect, [](const Progress&, const Place*) { return success(); }, place));
             CHECK_MESSAGE(sink == *whole, report << " from line " << place.lines);
         }
     }

@@ -180,3 +180,50 @@ TEST_CASE("lines go on in another sheet when one is full, and totals are over al
     }
     CHECK(found);
 }
+
+TEST_CASE("what has more digits than a spreadsheet's number is written as it is, and so is what would be reckoned from it") {
+    const auto amount = [](const char* text) { return *metering::Decimal::parse(text); };
+    const auto account = [&](const char* contract, const char* currency, const char* total) {
+        ports::Account a;
+        a.contract = contract;
+        a.currency = currency;
+        a.exponent = 2;
+        a.total = amount(total);
+        return a;
+    };
+    const std::vector<ports::Account> accounts{account("acme", "EUR", "12345678901234.56"), account("beta", "USD", "1234567890123.45"),
+                                               account("wide", "JPY", "1.00")};
+    const std::map<std::string, std::vector<const char*>> lines{
+        {"acme", {"0.60", "12345678901233.96"}}, {"beta", {"0.60", "1234567890122.85"}}, {"wide", {"12345678901234.56", "-12345678901233.56"}}};
+    SmallBook book;
+    WorkbookLayout layout(book, *parse_rfc3339("2026-11-21T12:00:00Z"));
+    std::string out;
+    REQUIRE(layout.begin(accounts, out));
+    for (const auto& a : accounts) {
+        for (const char* text : lines.at(a.contract)) {
+            ports::AccountLine line;
+            line.kind = ports::LineKind::minimum;
+            line.contract = a.contract;
+            line.currency = a.currency;
+            line.amount = amount(text);
+            REQUIRE(layout.line(a, line, out));
+        }
+        REQUIRE(layout.account_end(a, out));
+    }
+    REQUIRE(layout.end(out));
+    std::map<std::string, std::vector<std::string>> summary;
+    for (const auto& [sheet, cells] : book.written)
+        if (sheet == "Summary") summary[cells[0]] = cells;
+    const auto formula = [](const std::string& cell) { return cell.starts_with("=ROUND("); };
+    CHECK(summary["acme"][11] == "12345678901234.56");
+    CHECK(summary["acme"][12] == "0.00");
+    CHECK(summary["Total of lines, EUR"][10] == "12345678901234.56");
+    CHECK(summary["Total of lines, EUR"][11] == "12345678901234.56");
+    CHECK(formula(summary["beta"][11]));
+    CHECK(formula(summary["beta"][12]));
+    CHECK(formula(summary["Total of lines, USD"][10]));
+    CHECK(formula(summary["Total of lines, USD"][11]));
+    // The sum is short, but not what it is the sum of.
+    CHECK(summary["wide"][11] == "1.00");
+    CHECK(summary["Total of lines, JPY"][11] == "1.00");
+}
