@@ -88,6 +88,7 @@ class NoJournal final : public ports::UsageJournal {
         if (durable) asio::post(io_, [durable = std::move(durable)] { durable(success()); });
         return success();
     }
+    std::shared_ptr<ports::UnappendedUsage> writer() override { return std::make_shared<ports::UnappendedUsage>(); }
     void close() override {
         work_.reset();
         if (thread_.joinable()) thread_.join();

@@ -247,7 +247,9 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
         c.state = *known_state;
     c.valid_from = fields.time("validFrom");
     c.valid_until = fields.time("validUntil");
-    if (c.valid_until.value != 0 && c.valid_until <= c.valid_from) fields.fail("validUntil", "expected a time after validFrom");
+    // One that ended before it began says so.
+    if (c.valid_until.value != 0 && c.valid_until <= c.valid_from && c.state != ports::ContractState::ended)
+        fields.fail("validUntil", "expected a time after validFrom");
     (void)fields.any("price");
     (void)fields.any("priceChanges");
     auto terms = ports::price_terms_from(body);
@@ -263,6 +265,12 @@ Result<Reply> Admin::put_contract(const Actor& actor, const std::string& name, c
     if (!quota) return quota.error();
     c.quota = *std::move(quota);
     const auto snapshot = now();
+    if (c.state == ports::ContractState::ended && c.valid_until.value == 0) {
+        // Ended now, or when it was: a minimum is owed until then.
+        const auto* before = snapshot->contract(name);
+        const bool known = before != nullptr && before->state == ports::ContractState::ended;
+        c.valid_until = known && before->valid_until.value != 0 ? before->valid_until : parts_.clock->utc_now();
+    }
     if (fields.ok() && snapshot->party(c.party) == nullptr) fields.fail("party", "no such party");
     for (std::size_t i = 0; i < c.products.size(); ++i)
         if (snapshot->product(c.products[i]) == nullptr) fields.fail("products/" + std::to_string(i), "no such product");

@@ -20,6 +20,9 @@ namespace licet::exports {
 class Exporter;
 class Jobs;
 }  // namespace licet::exports
+namespace licet::app {
+class Webhooks;
+}  // namespace licet::app
 
 namespace licet::control {
 
@@ -41,6 +44,7 @@ struct ControlServices {
     std::shared_ptr<exports::Jobs> export_jobs = nullptr;
     std::shared_ptr<ports::Accounts> accounts = nullptr;
     std::shared_ptr<app::Periods> periods = nullptr;
+    std::shared_ptr<app::Webhooks> webhooks = nullptr;
 };
 
 class Control {

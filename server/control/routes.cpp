@@ -7,6 +7,7 @@
 #include "server/control/body.h"
 #include "server/control/exports.h"
 #include "server/control/finance.h"
+#include "server/control/webhooks.h"
 
 namespace licet::control {
 namespace {
@@ -281,6 +282,7 @@ std::vector<Route> all_routes() {
         {"DELETE", "/v1/finance/exports/{name}", {"finance"}, {}, delete_export},
     };
     for (auto& route : period_routes()) routes.push_back(std::move(route));
+    for (auto& route : webhook_routes()) routes.push_back(std::move(route));
     return routes;
 }
 

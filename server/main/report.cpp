@@ -151,8 +151,11 @@ class Report {
             if (!body.is_object()) return Error{Errc::unavailable, "the server's answer is not JSON", {}};
             const auto state = body.value("state", "");
             const auto lines = body.value("lines", json::object());
-            std::fprintf(stderr, "\r%s: %llu of %llu lines   ", state.c_str(), static_cast<unsigned long long>(lines.value("done", std::uint64_t{0})),
-                         static_cast<unsigned long long>(lines.value("total", std::uint64_t{0})));
+            const auto restarts = body.value("restarts", std::uint64_t{0});
+            std::fprintf(stderr, "\r%s: %llu of %llu lines%s   ", state.c_str(),
+                         static_cast<unsigned long long>(lines.value("done", std::uint64_t{0})),
+                         static_cast<unsigned long long>(lines.value("total", std::uint64_t{0})),
+                         restarts > 0 ? ", begun anew: what it was of has moved" : "");
             if (state == "done") {
                 bytes_ = body.value("bytes", std::uint64_t{0});
                 return success();

@@ -28,6 +28,7 @@
 #include "server/main/composition.h"
 #include "server/main/exports.h"
 #include "server/main/system_clock.h"
+#include "server/main/webhooks.h"
 #include "server/openssl/crypto.h"
 #include "server/openssl/sealing.h"
 #include "server/openssl/tls.h"
@@ -95,6 +96,7 @@ class Node {
         if (journal_) journal_->close();
         if (flusher_) flusher_->stop();
         if (quotas_) quotas_->stop();
+        webhooks_.stop();
         if (progress_) progress_->stop();
         for (auto& shard : shards_) shard.work.reset();
         for (auto& shard : shards_) shard.io->stop();
@@ -186,8 +188,17 @@ class Node {
         const auto& redis = config_.redis;
         auto leases = redis.host.empty() ? redis::make_single_node_quota_leases(who, clock_)
                                          : redis::make_quota_leases({redis.host, redis.port, config_.node.region, who, redis.lease_ms});
-        quotas_ = std::make_shared<app::Quotas>(
-            app::Quotas::Parts{config_.node.name, boot, std::move(leases), postgres::make_quota_ledger(pool_), clock_, metrics_, {}});
+        quotas_ = std::make_shared<app::Quotas>(app::Quotas::Parts{
+            config_.node.name, boot, std::move(leases), postgres::make_quota_ledger(postgres::make_pool(config_.catalog.dsn)), clock_, metrics_,
+            [warnings = webhooks_.warnings](ContractNo contract, const app::QuotaPurse::Passed& passed) { warnings->passed(contract, passed); }});
+    }
+
+    Status make_quota_webhooks() {
+        auto made = make_webhooks(config_, {crypto_, audit_signer_, clock_, config_.audit.origin, config_.audit.checkpoint_entries},
+                                  {postgres::make_quota_ledger(pool_), [g = governance_] { return g->snapshot(); }, metrics_});
+        if (!made) return made.error();
+        webhooks_ = *std::move(made);
+        return success();
     }
 
     Status start_planes() {
@@ -199,6 +210,7 @@ class Node {
             shards_.push_back({std::move(io), std::move(guard), {}});
             ios.push_back(shards_.back().io.get());
         }
+        if (auto made = make_quota_webhooks(); !made) return made;
         make_quotas();
         delivery_ = stream::Delivery::create(ios, delivery_services(), governance_->snapshot());
         // Until the lease is held and the catalog was read under it, nothing is delivered.
@@ -236,6 +248,7 @@ class Node {
 
         flusher_->start();
         quotas_->start();
+        webhooks_.start();
         progress_ = std::make_unique<app::UsageProgress>(config_.node.name, journal_->boot(), journal_, billing_, clock_);
         progress_->start();
         checkpoints_ = std::make_unique<app::AuditCheckpoints>(audit_log_, config_.audit.checkpoint_seconds);
@@ -312,17 +325,19 @@ class Node {
         parts.subject_keys = subject_keys_;
         parts.make_cipher = openssl::make_sealing_cipher;
         parts.authoring = config_.catalog.authoring;
-        reports_ = std::make_shared<app::UsageReports>(ledger_, clock_, config_.node.region);
         const auto admin = std::make_shared<app::Admin>(std::move(parts));
         auto subjects = std::make_shared<app::SubjectRights>(
             app::SubjectRights::Parts{catalog_, governance_, subject_keys_, audit_signer_, subject_digest_, log_, ledger_, admin, clock_});
         const auto snapshot = [g = governance_] { return g->snapshot(); };
-        accounts_ = app::make_accounts({billing_, snapshot, clock_, config_.node.region});
+        const auto invoicing = std::make_shared<const ports::InvoicingConfig>(invoicing_of(config_));
+        accounts_ = app::make_accounts({billing_, snapshot, clock_, config_.node.region, invoicing});
+        reports_ = std::make_shared<app::UsageReports>(ledger_, clock_, config_.node.region, billing_, accounts_);
         auto periods = std::make_shared<app::Periods>(app::Periods::Parts{billing_, [catalog = catalog_] { return catalog->configuration(); },
-                                                                          crypto_, audit_signer_, clock_, config_.node.region});
+                                                                          crypto_, audit_signer_, clock_, config_.node.region, invoicing});
         control::ControlServices out{admin, reports_, snapshot, crypto_, audit_, config_.catalog.authored_in, std::move(subjects)};
         out.accounts = accounts_;
         out.periods = std::move(periods);
+        out.webhooks = webhooks_.admin;
         return out;
     }
 
@@ -355,7 +370,7 @@ class Node {
         };
         s.usage = [reports = reports_, pending = pending_, quotas = quotas_](const app::Snapshot& snapshot, const std::string& party,
                                                                              const std::string& period) -> Result<std::string> {
-            const auto now = app::usage_now(snapshot, party, *pending, *quotas, [&]() -> Result<nlohmann::json> {
+            const auto now = app::usage_now(snapshot, party, period, *pending, *quotas, [&]() -> Result<nlohmann::json> {
                 const auto report = reports->report(snapshot, period, "contract,product,day", party);
                 if (!report) return report.error();
                 return app::to_json(*report);
@@ -389,6 +404,7 @@ class Node {
     std::shared_ptr<journal::Journal> journal_;
     std::unique_ptr<app::UsageFlusher> flusher_;
     const std::shared_ptr<app::UsagePending> pending_ = std::make_shared<app::UsagePending>();
+    Webhooks webhooks_;
     std::shared_ptr<app::Quotas> quotas_;
     std::shared_ptr<ports::Billing> billing_;
     std::unique_ptr<app::UsageProgress> progress_;

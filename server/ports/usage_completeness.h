@@ -10,8 +10,8 @@ namespace licet::ports {
 class UsageCompleteness {
   public:
     virtual ~UsageCompleteness() = default;
-    // What was appended before the time returned is in the ledger, as far as records are appended in the order of their times; nothing waits: `now`.
-    // Nullopt: not known at this moment.
+    // What was counted before the time returned is in the ledger, whether it is appended or its writer still holds it; nothing waits: `now`. Nullopt:
+    // not known at this moment.
     [[nodiscard]] virtual std::optional<UtcMillis> complete_before(UtcMillis now) const = 0;
 };
 

@@ -2,8 +2,11 @@
 // leaves before its intent is durable. Implemented in server/journal; the record format is metering/journal_format.h.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "base/ids.h"
@@ -29,10 +32,27 @@ struct UsageRecord {
     metering::ViewDigest view{};  // delivered, replayed: the view it was made under
 };
 
+// What one writer has counted and not yet appended: the time of the oldest of it. Set before it waits, cleared after it was appended.
+class UnappendedUsage {
+  public:
+    void since(UtcMillis at) noexcept { at_.store(at.value, std::memory_order_seq_cst); }
+    void none() noexcept { at_.store(kNone, std::memory_order_seq_cst); }
+    [[nodiscard]] bool any() const noexcept { return at_.load(std::memory_order_seq_cst) != kNone; }
+    // `now` when there is none.
+    [[nodiscard]] UtcMillis oldest(UtcMillis now) const noexcept { return {std::min(now.value, at_.load(std::memory_order_seq_cst))}; }
+
+  private:
+    static constexpr std::int64_t kNone = INT64_MAX;
+    std::atomic<std::int64_t> at_{kNone};
+};
+
 class UsageJournal {
   public:
     using Durable = std::function<void(Status)>;
     virtual ~UsageJournal() = default;
+
+    // For one writer: by it the journal knows of what is not appended yet, and does not call itself complete behind it.
+    [[nodiscard]] virtual std::shared_ptr<UnappendedUsage> writer() = 0;
 
     // Queues records for group commit in order; any thread, does not block. `durable` (may be empty) runs on the journal thread once they are as
     // durable as configured (`fsync`: on disk; `os`: survives the process, not the machine). Errors: journal_full (queue or unflushed bytes at their

@@ -2,12 +2,15 @@
 // meters a contract. Implemented in server/postgres. Calls block: never on a shard thread. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -24,11 +27,44 @@ struct UsageOf {
     auto operator<=>(const UsageOf&) const = default;
 };
 
+// A range of suspense was delivered, if it was, at this moment or later: that is the day it belongs to.
+struct SuspendedRange {
+    Offset from = 0, to = 0;  // [from, to)
+    UtcMillis at{};
+};
+
+// A delivered record of this node of which another had billed a part. `rest`: what nobody has.
+struct UnbilledRecord {
+    metering::JournalRecord record;
+    metering::IntervalSet rest;
+};
+// Those of one meter that this node may still count anew and have billed. The ledger fills it, as it refuses records; whoever counts takes them.
+// Thread-safe.
+class UnbilledRecords {
+  public:
+    void add(UnbilledRecord record) {
+        records_.with([&](auto& records) { records.push_back(std::move(record)); });
+        some_.store(true, std::memory_order_release);
+    }
+    [[nodiscard]] std::vector<UnbilledRecord> take() {
+        if (!some_.exchange(false, std::memory_order_acq_rel)) return {};
+        return records_.with([](auto& records) { return std::exchange(records, {}); });
+    }
+
+  private:
+    Guarded<std::vector<UnbilledRecord>> records_;
+    std::atomic<bool> some_{false};
+};
+
 // What a meter starts from.
 struct UsageRanges {
     metering::IntervalSet billed;
     metering::IntervalSet suspense;  // intended by a start of a node that ended before it said what was delivered
     metering::IntervalSet acked;     // what the partner said it received
+    // The same suspense by its time. What is in none has that of its settlement.
+    std::vector<SuspendedRange> suspended = {};
+    metering::IntervalSet begun = {};                     // offsets at which streams of the starts that left suspense began
+    std::shared_ptr<UnbilledRecords> unbilled = nullptr;  // null: there will be none
 };
 
 struct UsageTotal {
@@ -48,7 +84,7 @@ struct UsageCount {
     auto operator<=>(const UsageCount&) const = default;
 };
 // Every delivered record the ledger took is billed or explicitly unbilled: delivered = billed + unbilled. What no record accounts for is suspense, in
-// offsets.
+// offsets, in the period of its day.
 struct UsageBalance {
     ContractNo contract;
     ProductNo product;
@@ -61,8 +97,8 @@ class UsageLedger {
     virtual ~UsageLedger() = default;
 
     // Takes journal records in order, in one transaction; those at or below the node's watermark are known already. A record that overlaps what
-    // another node billed first is explicitly unbilled, and the part nobody billed is suspense. Errors: corrupt (a sequence is missing), unavailable,
-    // conflict (lost a race: again).
+    // another node billed first is explicitly unbilled; the part nobody billed is counted anew (UnbilledRecords). Errors: corrupt (a sequence is
+    // missing), unavailable, conflict (lost a race: again).
     [[nodiscard]] virtual Status flush(const std::string& node, const std::string& region, const std::vector<metering::JournalRecord>& records) = 0;
 
     // Intents of the node's starts below `boot` that were neither delivered nor aborted nor billed become suspense, as far as the log reaches
@@ -76,7 +112,7 @@ class UsageLedger {
 
     // Billed usage of [from, to) by contract, product, UTC day, region and view; `contracts` empty: all.
     [[nodiscard]] virtual Result<std::vector<UsageTotal>> totals(UtcMillis from, UtcMillis to, const std::vector<ContractNo>& contracts) = 0;
-    // The books of [from, to) by contract and product; suspense has no day and is over all time.
+    // The books of the months that begin in [from, to), by contract and product.
     [[nodiscard]] virtual Result<std::vector<UsageBalance>> balance(UtcMillis from, UtcMillis to) = 0;
 };
 

@@ -323,10 +323,11 @@ def head_is_get_without_the_body(context):
         token = context.tokens[who]
         got = wire.ask(head("GET", target, token=token))
         without = wire.ask(head("HEAD", target, token=token), head_only=True)
-        drop = {"date", "licet-request-id"}
+        # Where it goes on is the same, but who asked for the head alone has received nothing: that cursor proves nothing (docs/metering.md).
+        drop, differs = {"date", "licet-request-id"}, {"licet-cursor"}
         if got["Content-Type"] == "application/problem+json":
             drop.add("content-length")
-        same = [{k: v for k, v in a.fields.items() if k not in drop} for a in (got, without)]
+        same = [{k: v != "" if k in differs else v for k, v in a.fields.items() if k not in drop} for a in (got, without)]
         equal((without.status, same[1]), (got.status, same[0]), f"HEAD {target}")
         seen, good = seen + 1, good + (got.status == 200)
     equal(wire.ask(head("GET", "/nowhere")).status, 404, "goes on")

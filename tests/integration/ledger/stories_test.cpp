@@ -42,7 +42,8 @@ ports::UsageRecord record(UsageKind kind, Offset from, Offset to) {
 }  // namespace
 
 TEST_CASE("openmeter#5118: an id claimed before its write was metered zero times. Watermark and rows are one transaction, whichever write fails") {
-    for (const auto* table : {"usage_billed", "usage_covered", "usage_delivered", "usage_intent", "usage_minutes", "usage_watermark"}) {
+    for (const auto* table :
+         {"usage_billed", "usage_covered", "usage_delivered", "usage_intent", "usage_minutes", "usage_watermark", "usage_by_start"}) {
         CAPTURE(table);
         const Books b;
         Script script;

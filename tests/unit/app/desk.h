@@ -17,6 +17,7 @@ class NoLog final : public ports::EventLog {
         return std::shared_ptr<const ports::LogBatch>(std::make_shared<ports::LogBatch>());
     }
     ports::LogBounds bounds(ports::LogPosition) override { return {}; }
+    UtcMillis settled() override { return {}; }
     Result<Offset> seek(ports::LogPosition, UtcMillis) override { return Offset{0}; }
     Result<Offset> find(ports::LogPosition, const EventIdentity&) override { return {Errc::not_found, "no such event in the log"}; }
     void on_appended(Appended) override {}

@@ -24,6 +24,7 @@ class OneEvent final : public ports::EventLog {
         return std::shared_ptr<const ports::LogBatch>(std::move(batch));
     }
     ports::LogBounds bounds(ports::LogPosition) override { return {0, 1, {}}; }
+    UtcMillis settled() override { return {}; }
     Result<Offset> seek(ports::LogPosition, UtcMillis) override { return Offset{0}; }
     Result<Offset> find(ports::LogPosition, const EventIdentity&) override { return Offset{0}; }
     void on_appended(Appended) override {}

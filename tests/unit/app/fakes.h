@@ -14,6 +14,7 @@
 
 #include "server/app/governance.h"
 #include "server/ports/catalog_json.h"
+#include "server/ports/contract_change.h"
 
 namespace licet::testing {
 
@@ -41,6 +42,7 @@ class MemoryCatalog final : public ports::Catalog {
     std::vector<ports::PolicyRow> rows;
     std::vector<ports::AuditEntry> audited;
     std::atomic<bool> epochs_away{false}, consents_away{false}, configuration_away{false};
+    UtcMillis now{1'795'000'000'000};            // as TestClock begins: what of a contract is settled
     std::function<void()> before_configuration;  // once: what happens while a node reads
 
     Result<ports::Configuration> configuration() override {
@@ -111,6 +113,9 @@ class MemoryCatalog final : public ports::Catalog {
         return global(audit, [&](auto&) { put(held.parties, party, [&](const auto& p) { return p.name == party.name; }); });
     }
     Result<ports::Changed> put_contract(const ports::Contract& contract, const ports::AuditEntry& audit) override {
+        for (const auto& c : held.contracts)
+            if (c.name == contract.name)
+                if (auto allowed = ports::check_contract_change(c, contract, now); !allowed) return allowed.error();
         return global(audit, [&](ports::Changed& changed) {
             auto next = contract;
             const auto at = std::find_if(held.contracts.begin(), held.contracts.end(), [&](const auto& c) { return c.name == contract.name; });

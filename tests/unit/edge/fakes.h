@@ -84,6 +84,7 @@ class MemoryLog final : public ports::EventLog {
         return std::make_shared<const ports::LogBatch>();
     }
     ports::LogBounds bounds(ports::LogPosition) override { return {}; }
+    UtcMillis settled() override { return {}; }
     Result<Offset> seek(ports::LogPosition, UtcMillis) override { return Offset{0}; }
     Result<Offset> find(ports::LogPosition, const EventIdentity&) override { return Error{Errc::not_found, "", {}}; }
     void on_appended(Appended) override {}
