@@ -280,7 +280,7 @@ void read_finance(Reader& r, Config& c) {
     for (const auto& line : r.texts("finance", "buyer_vat_ids", limits::finance_tax_terms_max)) {
         const auto space = line.find(' ');
         const auto party = line.substr(0, space), id = space == std::string::npos ? "" : line.substr(space + 1);
-        const auto plain = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '*'; };
+        const auto plain = [](char k) { return (k >= 'A' && k <= 'Z') || (k >= '0' && k <= '9') || k == '+' || k == '*'; };
         if (!valid_slug(party) || id.size() < 4 || id.size() > 32 || !std::all_of(id.begin(), id.end(), plain))
             r.fail("finance", "buyer_vat_ids", "must hold texts of \"PARTY VATID\", the identifier as FR12345678901");
         else

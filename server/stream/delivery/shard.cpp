@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/stream_limits.h"
 #include "base/usage_limits.h"
 #include "server/ports/log.h"
 
@@ -16,6 +17,7 @@ constexpr std::string_view kNotInForce = "the contract is not in force";
 constexpr std::int64_t kFlushTurnNs = 500'000;
 constexpr std::int64_t kSecondNs = 1'000'000'000, kMsNs = 1'000'000;
 constexpr int kDrainStepMs = 20;
+constexpr int kFirstLeaseLookMs = 10;
 constexpr int kRetrySpreadLeastMs = 4'000;
 
 constexpr std::uint64_t seconds(std::int64_t ns) noexcept { return static_cast<std::uint64_t>(ns / kSecondNs); }
@@ -198,12 +200,19 @@ void Shard::left(Session& session) {
     if (at != views_.end() && at->second == view) views_.erase(at);
 }
 
-void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback) {
+// A node listens before it holds its first lease. Who comes in that moment waits for it: an EventSource that is told 503 never comes back.
+void Shard::serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback, int waited_ms) {
     CloseCode code{};
     std::string_view reason;
     if (draining_) return handback(std::move(connection), Error{Errc::draining, "this node is going away: connect again", {}});
     if (journal_refused_ || meters_.journal_broken())
         return handback(std::move(connection), Error{Errc::journal_full, "what is delivered cannot be noted at the moment", {}});
+    has_delivered_ = has_delivered_ || delivering();
+    if (!has_delivered_ && waited_ms < limits::first_lease_wait_ms)
+        return after(kFirstLeaseLookMs,
+                     [this, waited_ms, request = std::move(request), connection = std::move(connection), handback = std::move(handback)]() mutable {
+                         serve(std::move(request), std::move(connection), std::move(handback), waited_ms + kFirstLeaseLookMs);
+                     });
     if (!delivering()) return handback(std::move(connection), Error{Errc::unavailable, "this node may not deliver at the moment", {}});
     // The request was authorised under a snapshot that may have been replaced since.
     if (!still_allowed(request, code, reason))
@@ -299,6 +308,7 @@ void Shard::wake() {
 
 void Shard::opened(std::uint64_t opening) {
     opened_ = opening;
+    has_delivered_ = true;
     held_back_ = false;
     all_have_news();
 }

@@ -31,7 +31,7 @@ class Shard {
     Shard(boost::asio::io_context& io, const DeliveryServices& services, Meters& meters, Readers& readers, const WriteGate& gate,
           std::shared_ptr<const app::Snapshot> snapshot, std::function<void()> wake_all_shards);
 
-    void serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback);
+    void serve(ReadRequest request, std::unique_ptr<Transport> connection, Delivery::Handback handback, int waited_ms = 0);
     void on_batch(const std::shared_ptr<const ports::LogBatch>& batch);
     void apply(const app::EpochChange& change);
     void opened(std::uint64_t opening);  // the node may deliver, by this opening of the gate
@@ -150,7 +150,7 @@ class Shard {
     ViewTools tools_;
     Slices slices_;
     std::uint64_t opened_ = 0;  // the opening of the gate this shard was told of
-    bool held_back_ = false, journal_refused_ = false, draining_ = false, flush_posted_ = false;
+    bool has_delivered_ = false, held_back_ = false, journal_refused_ = false, draining_ = false, flush_posted_ = false;
 
     std::map<std::pair<ProductNo, std::string>, std::shared_ptr<View>> views_;  // product, view key
     std::deque<std::shared_ptr<View>> due_;                                     // with sessions to be told of news

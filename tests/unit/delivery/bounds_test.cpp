@@ -149,6 +149,28 @@ TEST_CASE("a log that cannot be read ends a catch-up with 1011, and nobody else'
     await_event(node, *live, 3);
 }
 
+TEST_CASE("who comes before a node has its first lease waits for it") {
+    Node node;
+    node.delivery->set_delivering(false);
+    const auto n = node.append(1);
+    Wanted wanted;
+    wanted.start = StartAt::earliest;
+    wanted.open = false;
+    auto peer = node.connect(wanted);
+    node.quiet();
+    CHECK(node.handed.empty());
+    CHECK(peer->written() == 0);
+    node.delivery->set_delivering(true);
+    await_event(node, *peer, n);
+    CHECK(node.handed.empty());
+
+    Node other;
+    other.delivery->set_delivering(false);
+    auto in_vain = other.connect({});
+    other.await("a refusal", [&] { return !other.handed.empty(); });
+    CHECK(other.handed[0].error->code == Errc::unavailable);
+}
+
 TEST_CASE("a node that may not deliver writes no event until it may, refuses who comes, and lets go after a while") {
     Node node;
     Wanted wanted;
