@@ -130,8 +130,7 @@ void Session::read_shared() {
         shard->post([shard, reading = std::move(reading), view = std::move(view), most, held = std::move(held), batch = std::move(batch)]() mutable {
             Result<std::shared_ptr<const Stretch>> read = std::shared_ptr<const Stretch>{};
             if (batch) {
-                std::size_t bytes = 0;
-                for (const auto& record : (*batch)->storage) bytes += record.size();
+                const std::size_t bytes = bytes_of(**batch);
                 auto stretch = std::make_shared<Stretch>(Stretch{reading->from, *std::move(batch), std::move(held), {}});
                 if (bytes > most) stretch->extra = shard->readers().charge(Readers::Pool::streams, bytes - most);
                 view->log.add(stretch);
@@ -192,8 +191,7 @@ void Session::read_log() {
 void Session::took(Offset from, std::shared_ptr<const ports::LogBatch> batch, Readers::Held held, std::size_t asked) {
     if (from == (pass_ ? pass_->head() : next_)) {
         // An event may be larger than a batch was to be, and what goes on with a pass has asked for nothing.
-        std::size_t bytes = 0;
-        for (const auto& record : batch->storage) bytes += record.size();
+        const std::size_t bytes = bytes_of(*batch);
         // In the place of the batch before: a pass is of many, and has one at a time.
         const std::size_t counted = held ? asked : 0;
         extra_ = bytes > counted ? shard_.readers().charge(Readers::Pool::streams, bytes - counted) : nullptr;

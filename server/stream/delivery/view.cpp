@@ -40,15 +40,11 @@ void View::restart_live(WireFormat format, Offset head) {
     tape.emplace(begin);
 }
 
-namespace {
-
-std::size_t bytes_of(const ports::LogBatch& batch) {
+std::size_t bytes_of(const ports::LogBatch& batch) noexcept {
     std::size_t bytes = 0;
     for (const auto& record : batch.storage) bytes += record.size();
     return bytes;
 }
-
-}  // namespace
 
 bool View::take_live(std::shared_ptr<const ports::LogBatch> batch) {
     if (batch->entries.empty()) return true;

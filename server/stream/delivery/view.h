@@ -40,6 +40,9 @@ struct ViewTools {
     std::function<metering::ViewDigest(std::string_view)> view_digest;
 };
 
+// Of its records.
+[[nodiscard]] std::size_t bytes_of(const ports::LogBatch& batch) noexcept;
+
 class View {
   public:
     View(ports::LogPosition position, StreamEpoch stream_epoch, std::shared_ptr<const policy::Program> program,
